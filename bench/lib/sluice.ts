@@ -1,0 +1,98 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { stringify } from 'yaml'
+import { measureOk } from './measure.ts'
+import type { Contender } from './peers.ts'
+import { bytesBelow, compareTrees } from './trees.ts'
+
+/** A stream as the config file has it; `folder` is relative to the bench's source folder. */
+export interface StreamConfig {
+  readonly name: string
+  readonly folder: string
+  readonly files: 'append' | 'whole'
+}
+
+const project = join(import.meta.dirname, '..', '..')
+const launcher = join(project, 'cli', 'launch.mjs')
+const pinnedNode = join(project, 'node_modules', '.bin', 'node')
+const device = 'bench'
+
+/** `sluice …` as it is installed: the pinned Node.js runs the launcher, with no npm in between. */
+export function sluiceArgv(...args: string[]): string[] {
+  return [existsSync(pinnedNode) ? pinnedNode : process.execPath, launcher, ...args]
+}
+
+/** The project's version and the Node.js that runs it, or undefined when there is no launcher yet. */
+export async function sluiceVersion(): Promise<string | undefined> {
+  if (!existsSync(launcher)) return undefined
+  const [node = ''] = sluiceArgv()
+  const { stdout } = await measureOk({ argv: [node, '--version'] })
+  const { version } = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8')) as { version: string }
+  return `${version} on Node.js ${stdout.trim()}`
+}
+
+export interface SluicePlaces {
+  readonly config: string
+  readonly destination: string
+  /** Set as HOME, so that nothing of the person's own settings is read or written. */
+  readonly home: string
+}
+
+/**
+ * Writes a config with a folder destination. `sensors: false` fixes the conditions to mains and a free network, so that
+ * a bench gives the same figures on a laptop that is unplugged.
+ */
+export async function writeSluiceConfig(
+  source: string, work: string, streams: readonly StreamConfig[], { sensors }: { readonly sensors: boolean },
+): Promise<SluicePlaces> {
+  const places = { config: join(work, 'config.yaml'), destination: join(work, 'destination'), home: join(work, 'home') }
+  await mkdir(places.home)
+  await mkdir(places.destination)
+  const config = {
+    device,
+    state: join(work, 'state'),
+    streams: streams.map(({ name, folder, files }) => ({ name, path: join(source, folder), purpose: 'benchmark', files })),
+    destination: `file://${places.destination}`,
+    ...(sensors ? {} : { conditions: { power: 'mains', network: 'free' } }),
+  }
+  await writeFile(places.config, stringify(config))
+  return places
+}
+
+/** Sluice as a contender: `run --once` for each run, `pull` and a comparison of every byte to verify. */
+export function sluiceContender(streams: readonly StreamConfig[]): Contender {
+  return {
+    name: 'sluice',
+    install: 'cli/launch.mjs is missing from this tree',
+    version: sluiceVersion,
+    start: async ({ source, work }) => {
+      const { config, destination, home } = await writeSluiceConfig(source, work, streams, { sensors: false })
+      const env = { HOME: home }
+      return {
+        run: () => measureOk({ argv: sluiceArgv('run', '--config', config, '--once'), env }),
+        storedBytes: () => bytesBelow(destination),
+        verify: async () => {
+          const out = join(work, 'pulled')
+          await measureOk({ argv: sluiceArgv('pull', `file://${destination}`, out, '--device', device), env })
+          return compareStreams(streams, source, out)
+        },
+      }
+    },
+  }
+}
+
+async function compareStreams(streams: readonly StreamConfig[], source: string, out: string): Promise<string> {
+  const metadata: string[] = []
+  for (const { name, folder } of streams) {
+    const pulled = [join(out, name), join(out, device, name)].find((path) => existsSync(path))
+    if (pulled === undefined) throw new Error(`stream ${name} is missing from what sluice pull wrote`)
+    const difference = await compareTrees(join(source, folder), pulled)
+    if (difference.content.length > 0) {
+      throw new Error(`stream ${name}: sluice pull differs from the source\n${difference.content.slice(0, 5).join('\n')}`)
+    }
+    metadata.push(...difference.metadata)
+  }
+  const times = metadata.length === 0 ? 'modes and times too' : `${metadata.length} modes or times differ`
+  return `sluice pull equals the source byte for byte; ${times}`
+}

@@ -1,0 +1,77 @@
+import { readFileSync } from 'node:fs'
+
+import { Command, CommanderError } from 'commander'
+
+import type { ErrorCode } from '../src/observe/error-codes.ts'
+import { SluiceError } from '../src/observe/error.ts'
+import { register as registerCap } from './commands/cap.ts'
+import { register as registerConfig } from './commands/config.ts'
+import { register as registerPause } from './commands/pause.ts'
+import { register as registerResume } from './commands/resume.ts'
+import { describe } from './options.ts'
+import type { Io } from './output.ts'
+import { processIo, signalExitCode } from './process-io.ts'
+
+/** Every command, in the order `sluice --help` lists them. Each file loads what it needs only when it is run. */
+const commands: readonly ((program: Command, io: Io) => void)[] = [registerPause, registerResume, registerCap, registerConfig]
+
+/** Runs one command line (without the program's name) and sets the exit code. */
+export async function main(parameters: readonly string[]): Promise<void> {
+  process.stdout.on('error', quietOnBrokenPipe)
+  process.stderr.on('error', quietOnBrokenPipe)
+  const io = processIo()
+  try {
+    await programFor(io).parseAsync(parameters, { from: 'user' })
+  } catch (error) {
+    process.exitCode = report(error, parameters, io)
+  }
+}
+
+function programFor(io: Io): Command {
+  const program = new Command('sluice')
+    .exitOverride()
+    .configureOutput({ outputError: () => {} }) // `report` prints them
+    .configureHelp({ helpWidth: 80 })
+    .version(packageVersion(), '--version', 'print the version')
+    .enablePositionalOptions()
+  describe(program, 'Uploads what capture tools write only when battery, network cost and data caps allow.', [
+    ['sluice config check sluice.yaml', 'is this config valid?'],
+    ['sluice pause 30m', 'nothing is sent for half an hour'],
+    ['sluice cap set 5GB/month', 'never more than this in a month'],
+  ])
+  for (const register of commands) register(program, io)
+  return program
+}
+
+/** Prints an error for the person, or for a program with `--json`; returns the exit code. */
+function report(error: unknown, parameters: readonly string[], io: Io): number {
+  if (error instanceof CommanderError && error.exitCode === 0) return 0 // --help, --version
+  const { code, message } = inWords(error)
+  const helpWasShown = error instanceof CommanderError && error.code === 'commander.help'
+  if (parameters.includes('--json')) io.note(JSON.stringify({ error: { code, message } }))
+  else if (!helpWasShown) io.note(`sluice: ${message}`)
+  if (process.env['SLUICE_DEBUG']) io.note(error instanceof Error ? error.stack ?? String(error) : String(error))
+  if (code === 'aborted') return signalExitCode(io.signal.reason)
+  return code === 'usage' || code === 'config-invalid' || code === 'config-missing' ? 2 : 1
+}
+
+function inWords(error: unknown): { code: ErrorCode | 'unexpected', message: string } {
+  if (error instanceof SluiceError) return error
+  if (error instanceof CommanderError) {
+    const message = error.code === 'commander.help' ? 'a command is missing' : error.message.replace(/^error: /, '').replace('\n', ' ')
+    return { code: 'usage', message: `${message}. See: sluice --help` }
+  }
+  const message = error instanceof Error ? error.message : String(error)
+  return { code: 'unexpected', message: `${message} (this should not happen; SLUICE_DEBUG=1 shows where it did)` }
+}
+
+/** Whoever read the output has seen enough, as in `sluice … | head`. */
+function quietOnBrokenPipe(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') process.exit()
+  throw error
+}
+
+function packageVersion(): string {
+  const description: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
+  return typeof description === 'object' && description !== null && 'version' in description ? String(description.version) : 'unknown'
+}

@@ -1,0 +1,67 @@
+import { stripVTControlCharacters, styleText } from 'node:util'
+
+/** 0: done · 75: something is held · 1: an error · 2: the command line or the config is wrong. */
+type ExitCode = 0 | 75 | 1 | 2
+
+/** What a command may use of the terminal and the process. */
+export interface Io {
+  /** Aborted by Ctrl-C, SIGTERM or SIGHUP; the reason is the signal's name. A command that uses it must end soon after. */
+  readonly signal: AbortSignal
+  /** Milliseconds since the epoch. */
+  now(): number
+  /** Prints a command's result on stdout: `value` as one line of JSON with `--json`, else the lines. */
+  result(json: boolean | undefined, value: object, lines: readonly string[]): void
+  /** A line for the person on stderr. */
+  note(line: string): void
+  /** Begins a progress line on stderr: one that rewrites itself on a terminal, now and then a plain line elsewhere. */
+  progress(): Progress
+  /** Sets what the process exits with if nothing throws. */
+  exit(code: ExitCode): void
+}
+
+export interface Progress {
+  show(text: string): void
+  /** Takes the line away, or leaves `text` in its place. */
+  end(text?: string): void
+}
+
+/** How often progress may be written: often enough to look alive, and rare enough for a log. */
+const terminalMs = 100
+const pipeMs = 10_000
+
+/** Texts are cut to this on a terminal, where a wrapped line could not be rewritten. */
+const maxColumns = 80
+
+export function createProgress(stream: NodeJS.WriteStream, now: () => number): Progress {
+  let shownAt = -Infinity
+  const write = (text: string) => stream.write(stream.isTTY ? `\r\x1b[K${text.slice(0, Math.min(stream.columns, maxColumns) - 1)}` : `${text}\n`)
+  return {
+    show(text) {
+      if (now() - shownAt < (stream.isTTY ? terminalMs : pipeMs)) return
+      shownAt = now()
+      write(text)
+    },
+    end(text) {
+      if (stream.isTTY) stream.write('\r\x1b[K')
+      if (text !== undefined) stream.write(`${text}\n`)
+    },
+  }
+}
+
+/** Bold on a terminal that shows it (never with NO_COLOR or over a pipe). */
+function bold(text: string): string {
+  return styleText('bold', text, { stream: process.stdout })
+}
+
+/** Rows with their columns under each other, the first row as a heading. */
+export function table(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => width(row[column] ?? ''))))
+  return rows.map((row, index) => {
+    const line = row.map((cell, column) => cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - width(cell)))).join('  ').trimEnd()
+    return index === 0 ? bold(line) : line
+  })
+}
+
+function width(text: string): number {
+  return stripVTControlCharacters(text).length
+}

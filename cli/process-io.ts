@@ -1,0 +1,47 @@
+import { createProgress } from './output.ts'
+import type { Io } from './output.ts'
+
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+/**
+ * A second Ctrl-C ends the process at once, unless it comes this soon: a launcher forwards the signal that the terminal
+ * has already sent to both.
+ */
+const impatienceMs = 1000
+
+/** The real terminal and process. */
+export function processIo(): Io {
+  let controller: AbortController | undefined
+  return {
+    // Made on first use, so that a command that does not ask for it ends at once as any program does.
+    get signal() {
+      controller ??= listen()
+      return controller.signal
+    },
+    now: Date.now,
+    result(json, value, lines) {
+      process.stdout.write(json ? `${JSON.stringify(value)}\n` : lines.map((line) => `${line}\n`).join(''))
+    },
+    note: (line) => { process.stderr.write(`${line}\n`) },
+    progress: () => createProgress(process.stderr, Date.now),
+    exit: (code) => { process.exitCode = code },
+  }
+}
+
+function listen(): AbortController {
+  const controller = new AbortController()
+  let since: number | undefined
+  for (const signal of signals) {
+    process.on(signal, () => {
+      if (since !== undefined && Date.now() - since > impatienceMs) process.exit(signalExitCode(signal))
+      since ??= Date.now()
+      controller.abort(signal)
+    })
+  }
+  return controller
+}
+
+/** 128 + the signal's number, as a shell reports it. */
+export function signalExitCode(signal: unknown): number {
+  return signal === 'SIGINT' ? 130 : signal === 'SIGHUP' ? 129 : 143
+}

@@ -1,0 +1,103 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+
+import { errorCodes } from '../src/observe/error-codes.ts'
+import { reasons } from '../src/scheduler/reasons.ts'
+import { options } from './options.ts'
+import type { ListOption, MapOption, Option, ValueOption } from './schema.ts'
+
+const note = '<!-- Written by `npm run docs`; do not edit. -->'
+
+/** The generated pages by their path in the package. */
+function pages(): Readonly<Record<string, string>> {
+  return { 'docs/config.md': configPage(), 'docs/errors.md': errorsPage(), 'docs/reasons.md': reasonsPage() }
+}
+
+function configPage(): string {
+  return page(
+    '# The config file',
+    'YAML 1.2, at most 256 KiB. A wrong file is refused whole, and every problem is named with its line, its key, what was\n'
+    + 'found and what is allowed. `sluice config check FILE` validates a file, `sluice config show` prints every value in\n'
+    + 'effect and where it comes from. [config/example.yaml](../config/example.yaml) is a file to start from.',
+    'No stream’s folder, the state folder or the destination may lie inside another of them, since what was sent would be\n'
+    + 'captured again. `power.sendAboveBattery` is not below `power.lowBattery`, and each period has one cap.',
+    table(['key', 'what it is', 'allowed', 'default'], rowsOf(options, '')),
+  )
+}
+
+function rowsOf(option: MapOption, prefix: string): string[][] {
+  return Object.entries(option.fields).flatMap(([field, fieldOption]) => {
+    const key = `${prefix}${field}`
+    if (fieldOption.kind === 'value') return [valueRow(key, fieldOption)]
+    if (fieldOption.kind === 'map') return rowsOf(fieldOption, `${key}.`)
+    const { item } = fieldOption
+    const row = [`\`${key}\``, fieldOption.doc, listRule(fieldOption), listDefault(fieldOption)]
+    return item.kind === 'value' ? [row] : [row, ...rowsOf(item, `${key}[].`)]
+  })
+}
+
+function valueRow(key: string, option: ValueOption): string[] {
+  const fallback = typeof option.default === 'string' ? `\`${option.default}\`` : option.default?.words
+  return [`\`${key}\``, option.doc, ruleOf(option), fallback ?? (option.optional ? 'absent' : '**required**')]
+}
+
+function listRule(option: ListOption): string {
+  const rule = option.item.kind === 'value' ? `, each ${ruleOf(option.item)}` : ''
+  return `a list of at most ${option.max}${rule}${option.single ? '; or a single one' : ''}`
+}
+
+function listDefault(option: ListOption): string {
+  if (option.default === 'none') return 'none'
+  return option.default ? `\`${option.default.item}\`` : option.optional ? 'absent' : '**required**'
+}
+
+function ruleOf(option: Option): string {
+  return option.kind === 'value' ? option.type.allowed : option.doc
+}
+
+function errorsPage(): string {
+  return page(
+    '# Error codes',
+    'Codes are stable: scripts may rely on them. With `--json` an error is printed on stderr as\n'
+    + '`{"error":{"code":"…","message":"…"}}`; messages may change. `unexpected` stands for a defect of Sluice.',
+    table(['code', 'meaning'], Object.entries(errorCodes).map(([code, meaning]) => [`\`${code}\``, meaning])),
+  )
+}
+
+function reasonsPage(): string {
+  return page(
+    '# Why something is held',
+    'Reasons are listed gravest first. Codes are stable: scripts may rely on them.',
+    table(
+      ['code', 'holds', 'meaning', 'what you can do'],
+      Object.entries(reasons).map(([code, { holds, meaning, action }]) => [`\`${code}\``, holds === 'both' ? 'prepare, send' : holds, meaning, action]),
+    ),
+  )
+}
+
+function page(title: string, ...paragraphs: readonly string[]): string {
+  return `${[title, note, ...paragraphs].join('\n\n')}\n`
+}
+
+function table(heading: readonly string[], rows: readonly (readonly string[])[]): string {
+  const lines = [heading, heading.map(() => '---'), ...rows].map((row) => `| ${row.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`)
+  return lines.join('\n')
+}
+
+const stale: string[] = []
+for (const [path, text] of Object.entries(pages())) {
+  const file = new URL(`../${path}`, import.meta.url)
+  if (!process.argv.includes('--check')) writeFileSync(file, text)
+  else if (readOrEmpty(file) !== text) stale.push(path)
+}
+if (stale.length > 0) {
+  process.stderr.write(`${stale.join(', ')}: not what the tables say. Run: npm run docs\n`)
+  process.exitCode = 1
+}
+
+function readOrEmpty(file: URL): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,63 @@
+import { dirname, resolve } from 'node:path'
+
+import { LineCounter, parseDocument } from 'yaml'
+
+import type { Cap } from '../src/budget/cap.ts'
+import { options } from './options.ts'
+import type { Config } from './options.ts'
+import { configInvalid, fileProblem } from './problem.ts'
+import type { Problem } from './problem.ts'
+import { Reader } from './reader.ts'
+import type { Origin } from './reader.ts'
+import { checkRules } from './rules.ts'
+import type { Environment } from './schema.ts'
+
+/** Largest config file in bytes: a hundred streams need a tenth of it, and nothing larger is worth parsing. */
+export const maxConfigBytes = 256 << 10
+
+/** A config together with where each of its values comes from, by key, in the order of the options table. */
+export interface LoadedConfig {
+  readonly config: Config
+  readonly origins: ReadonlyMap<string, Origin>
+}
+
+/** Reads the text of a config file. `fileName` is used in messages and as the start of relative paths. Throws `config-invalid`. */
+export function parseConfig(text: string, fileName: string, environment: Environment): LoadedConfig {
+  const result = checkConfig(text, fileName, environment)
+  if ('problems' in result) throw configInvalid(fileName, result.problems)
+  return result
+}
+
+/** As `parseConfig`, but returns the problems. */
+export function checkConfig(text: string, fileName: string, environment: Environment): LoadedConfig | { problems: readonly Problem[] } {
+  const sizeBytes = Buffer.byteLength(text)
+  if (sizeBytes > maxConfigBytes) return { problems: [fileProblem(fileName, `found ${sizeBytes} bytes`, `allowed: at most ${maxConfigBytes}`)] }
+  const lines = new LineCounter()
+  const document = parseDocument(text, {
+    version: '1.2', schema: 'core', lineCounter: lines, prettyErrors: false, resolveKnownTags: false,
+    uniqueKeys: false, // compares every pair of keys, minutes for a hostile file; the reader refuses double keys itself
+  })
+  const configFolder = dirname(resolve(environment.cwd, fileName))
+  const reader = new Reader(document, lines, fileName, { ...environment, configFolder })
+  for (const { message, pos } of [...document.errors, ...document.warnings]) {
+    reader.report('yaml', message.split('\n')[0] ?? '', 'allowed: YAML 1.2', pos[0])
+  }
+  if (reader.problems.length > 0) return { problems: reader.problems }
+  const fileConfig = reader.read(options, document.contents, '')
+  if (reader.problems.length > 0) return { problems: reader.problems }
+  const config = complete(fileConfig as FileConfig)
+  checkRules(config, (key, found, allowed) => { reader.report(key, found, allowed) }, environment.realPath ?? ((path) => path))
+  return reader.problems.length > 0 ? { problems: reader.problems } : { config, origins: reader.origins }
+}
+
+type FileConfig = Omit<Config, 'caps'> & { readonly caps: readonly Omit<Cap, 'id'>[] }
+
+/** Names the caps by their period, so that a cap keeps its name when the list is reordered or its limit changes. */
+function complete(fileConfig: FileConfig): Config {
+  return { ...fileConfig, caps: fileConfig.caps.map((cap) => ({ id: `policy-${capPeriod(cap)}`, ...cap })) }
+}
+
+/** `day`, `week`, `month` or `month-15`: caps of the same period limit the same bytes. */
+export function capPeriod({ per, resetDay }: Omit<Cap, 'id' | 'limitBytes'>): string {
+  return per === 'month' && resetDay !== undefined && resetDay !== 1 ? `${per}-${resetDay}` : per
+}

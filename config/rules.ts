@@ -1,0 +1,61 @@
+import { relative, isAbsolute, sep } from 'node:path'
+
+import type { Cap } from '../src/budget/cap.ts'
+import type { Config } from './options.ts'
+import { destinationFolder } from './types.ts'
+
+/** Adds a problem at a key: what was found, what is allowed. */
+type Report = (key: string, found: string, allowed: string) => void
+
+/** What must hold between values that are each allowed by themselves. */
+export function checkRules(config: Config, report: Report, realPath: (path: string) => string): void {
+  checkStreams(config, report)
+  checkFolders(config, report, realPath)
+  checkCaps(config.caps, report)
+  const { sendAboveBatteryPercent, lowBatteryPercent } = config.power
+  if (sendAboveBatteryPercent < lowBatteryPercent) {
+    report('power.sendAboveBattery', `found ${sendAboveBatteryPercent}%, below lowBattery`, `allowed: ${lowBatteryPercent}% to 100%`)
+  }
+}
+
+function checkStreams({ streams }: Config, report: Report): void {
+  const names = new Map<string, number>()
+  for (const [index, stream] of streams.entries()) {
+    const first = names.get(stream.name)
+    if (first !== undefined) report(`streams[${index}].name`, `found the name of streams[${first}] again`, 'allowed: a name of its own')
+    else names.set(stream.name, index)
+    if (stream.onSent === 'delete' && stream.files === 'append') {
+      report(`streams[${index}].onSent`, 'found "delete" for a stream with files: append', 'allowed: keep')
+    }
+  }
+}
+
+/** A folder inside another would be captured, or listed, as part of it: what was sent would be sent again. */
+function checkFolders(config: Config, report: Report, realPath: (path: string) => string): void {
+  const folders = config.streams.map(({ folder }, index) => ({ key: `streams[${index}].path`, path: realPath(folder) }))
+  folders.push({ key: 'state', path: realPath(config.stateFolder) })
+  const destination = destinationFolder(config.destination)
+  if (destination !== undefined) folders.push({ key: 'destination', path: realPath(destination) })
+  for (const [index, folder] of folders.entries()) {
+    const other = folders.slice(0, index).find(({ path }) => contains(path, folder.path) || contains(folder.path, path))
+    if (!other) continue
+    const relation = other.path === folder.path ? 'the same folder as' : contains(other.path, folder.path) ? 'a folder inside' : 'a folder around'
+    report(folder.key, `found ${relation} ${other.key}`, 'allowed: a folder that shares nothing with any other of this file')
+  }
+}
+
+/** Whether `inner` is `outer` or lies below it; both absolute. */
+function contains(outer: string, inner: string): boolean {
+  const path = relative(outer, inner)
+  return path === '' || (path !== '..' && !path.startsWith(`..${sep}`) && !isAbsolute(path))
+}
+
+function checkCaps(caps: readonly Cap[], report: Report): void {
+  for (const [index, cap] of caps.entries()) {
+    if (cap.resetDay !== undefined && cap.per !== 'month') {
+      report(`caps[${index}].resetDay`, `found it for a cap per ${cap.per}`, 'allowed: only with per: month')
+    }
+    const first = caps.findIndex(({ id }) => id === cap.id)
+    if (first < index) report(`caps[${index}]`, `found the period of caps[${first}] again`, 'allowed: one limit for each period')
+  }
+}

@@ -1,0 +1,103 @@
+/** What the machine knows and the file may leave out. */
+export interface Environment {
+  readonly home: string
+  readonly hostname: string
+  readonly timeZone: string
+  readonly cwd: string
+  readonly xdgStateHome?: string
+  /** Where a path really leads once links are followed; without it paths are compared as written. */
+  readonly realPath?: (path: string) => string
+}
+
+/** Where and in what surroundings a value is read. */
+export interface ReadingContext extends Environment {
+  /** Absolute path of the folder the config file is in: relative paths begin there. */
+  readonly configFolder: string
+}
+
+/** How one value is written and what it becomes. */
+export interface ValueType<T> {
+  /** Completes the sentence "allowed: …". */
+  readonly allowed: string
+  /** The value, or undefined when the text is not allowed. */
+  parse(text: string, context: ReadingContext): T | undefined
+  /** More words for a text that was refused, such as what was probably meant, with the punctuation that ends them. */
+  hint?(text: string): string | undefined
+  /** The value in the words of `config show`, where the text as written does not say it all. */
+  show?(value: T): string
+}
+
+/** A default is written as it would be in the file; one that depends on the machine says in words what it is. */
+type Default = string | { readonly words: string, readonly text: (environment: Environment) => string }
+
+interface Described {
+  /** One sentence for the docs. */
+  readonly doc: string
+  /** Name in the `Config` type when it differs from the key. */
+  readonly as?: string
+}
+
+interface ValueSettings extends Described {
+  readonly default?: Default
+  /** Neither given nor defaulted: the property is absent. Without `default` and `optional` the key is required. */
+  readonly optional?: true
+}
+
+interface ListSettings extends Described {
+  readonly max: number
+  /** Written when the key is absent: one item, or none at all. */
+  readonly default?: 'none' | { readonly item: string }
+  readonly optional?: true
+  /** A single item may stand for a list of one. */
+  readonly single?: true
+}
+
+export interface ValueOption extends ValueSettings {
+  readonly kind: 'value'
+  readonly type: ValueType<unknown>
+}
+
+export interface ListOption extends ListSettings {
+  readonly kind: 'list'
+  readonly item: ValueOption | MapOption
+}
+
+export interface MapOption extends Described {
+  readonly kind: 'map'
+  readonly fields: Readonly<Record<string, Option>>
+  /** Keys that are planned: refused with words that say so. */
+  readonly later?: readonly string[]
+}
+
+export type Option = ValueOption | ListOption | MapOption
+
+export function value<T, const S extends ValueSettings>(type: ValueType<T>, settings: S) {
+  return { kind: 'value' as const, type, ...settings }
+}
+
+export function list<const I extends Omit<ValueOption, 'type'> | MapOption, const S extends ListSettings>(item: I, settings: S) {
+  return { kind: 'list' as const, item, ...settings }
+}
+
+export function map<const F extends Readonly<Record<string, unknown>>, const S extends Described & Pick<MapOption, 'later'>>(
+  fields: F,
+  settings: S,
+) {
+  return { kind: 'map' as const, fields, ...settings }
+}
+
+/** The type of what an option becomes. */
+export type TypeOf<O> =
+  O extends { kind: 'value', type: ValueType<infer T> } ? T
+    : O extends { kind: 'list', item: infer I } ? readonly TypeOf<I>[]
+      : O extends { kind: 'map', fields: infer F } ? MapOf<F>
+        : never
+
+type NameOf<F, K extends keyof F> = F[K] extends { as: infer Name extends string } ? Name : K
+
+type MapOf<F> = Flat<
+  & { readonly [K in keyof F as F[K] extends { optional: true } ? never : NameOf<F, K>]: TypeOf<F[K]> }
+  & { readonly [K in keyof F as F[K] extends { optional: true } ? NameOf<F, K> : never]?: TypeOf<F[K]> }
+>
+
+type Flat<T> = { [K in keyof T]: T[K] }

@@ -1,0 +1,129 @@
+import { isAbsolute, join, resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+
+import { nearest } from './nearest.ts'
+import type { ValueType } from './schema.ts'
+import { formatBytes, formatDuration, parseBytes, parseDuration, parsePercent } from './units.ts'
+
+/** Most characters of a text value: purposes travel in every manifest. */
+const maxTextLength = 1000
+
+const namePattern = /^[a-z0-9][a-z0-9._-]{0,63}$/
+
+/** A name that is safe in addresses, file names and logs. */
+export const name: ValueType<string> = {
+  allowed: 'a name of at most 64 characters a-z, 0-9, ".", "_", "-", beginning with a letter or digit',
+  parse: (text) => namePattern.test(text) ? text : undefined,
+}
+
+/** `hostname` made into a name: lower case, anything not allowed becomes `-`. */
+export function cleanName(hostname: string): string {
+  return hostname.toLowerCase().replaceAll(/[^a-z0-9._-]+/g, '-').replace(/^[._-]+/, '').slice(0, 64) || 'device'
+}
+
+export const sentence: ValueType<string> = {
+  allowed: `text of 1 to ${maxTextLength} characters`,
+  parse: (text) => text.trim().length > 0 && text.length <= maxTextLength && !/\p{Cc}/u.test(text) ? text : undefined,
+}
+
+export function oneOf<const T extends string>(...words: readonly T[]): ValueType<T> {
+  return {
+    allowed: words.join(', '),
+    parse: (text) => words.find((word) => word === text),
+    hint: (text) => didYouMean(text, words),
+  }
+}
+
+/** `did you mean "append"?` or undefined. */
+export function didYouMean(text: string, candidates: readonly string[]): string | undefined {
+  const meant = nearest(text, candidates)
+  return meant === undefined ? undefined : `did you mean "${meant}"?`
+}
+
+export function bytes(min: number, max: number = Number.MAX_SAFE_INTEGER): ValueType<number> {
+  const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${formatBytes(min)}` : `from ${formatBytes(min)} to ${formatBytes(max)}`
+  return {
+    allowed: `a size such as 5 GB, 4 MiB or 500 kB, ${range}`,
+    parse: (text) => within(parseBytes(text), min, max),
+  }
+}
+
+export function duration(min: number, max: number): ValueType<number> {
+  return {
+    allowed: `a duration such as 30s, 5m or 1h30m, from ${formatDuration(min)} to ${formatDuration(max)}`,
+    parse: (text) => within(parseDuration(text), min, max),
+  }
+}
+
+export const percent: ValueType<number> = {
+  allowed: 'whole percent from 0% to 100%',
+  parse: parsePercent,
+}
+
+export function integer(min: number, max: number): ValueType<number> {
+  return {
+    allowed: `a whole number from ${min} to ${max}`,
+    parse: (text) => /^\d{1,9}$/.test(text) ? within(Number(text), min, max) : undefined,
+  }
+}
+
+/** A folder as an absolute path. `~/` is the home folder; a relative path begins at the config file. */
+export const folder: ValueType<string> = {
+  allowed: 'the path of a folder: absolute, beginning with ~/, or relative to this file',
+  parse(text, { home, configFolder }) {
+    if (text.length === 0 || text.length > 4096 || text.includes('\0')) return undefined
+    if (text === '~' || text.startsWith('~/')) return resolve(join(home, text.slice(1)))
+    return text.startsWith('~') ? undefined : resolve(configFolder, text)
+  },
+  show: (path) => path,
+}
+
+export const glob: ValueType<string> = {
+  allowed: 'a pattern such as *.jsonl or **/*.png, relative to the stream’s folder',
+  parse(text) {
+    const valid = text.length > 0 && text.length <= maxTextLength && !text.includes('\0')
+    return valid && !isAbsolute(text) && !text.split('/').includes('..') ? text : undefined
+  },
+}
+
+const laterSchemes = /^(https?|s3):/i
+
+/** A destination's address in canonical form. */
+export const destination: ValueType<string> = {
+  allowed: 'file:///absolute/path',
+  parse(text) {
+    const path = text.startsWith('file:///') ? destinationFolder(text) : undefined
+    return path === undefined ? undefined : pathToFileURL(path).href
+  },
+  hint: (text) => laterSchemes.test(text) ? 'not in this version: use file:///…;' : undefined,
+}
+
+/** The folder of a `file:///` address, or undefined when it is not one. */
+export function destinationFolder(url: string): string | undefined {
+  if (!URL.canParse(url)) return undefined
+  const parsed = new URL(url)
+  if (parsed.protocol !== 'file:' || parsed.host !== '' || parsed.search !== '' || parsed.hash !== '') return undefined
+  try {
+    const path = resolve(fileURLToPath(parsed))
+    return path.includes('\0') ? undefined : path
+  } catch {
+    return undefined // an encoded slash
+  }
+}
+
+export const timeZone: ValueType<string> = {
+  allowed: 'the name of a time zone such as Europe/Berlin or UTC',
+  parse(text) {
+    // Offsets such as +02:00 know no daylight saving time, so a billing day would move twice a year.
+    if (!/^[A-Za-z]/.test(text) || text.length > 64) return undefined
+    try {
+      return new Intl.DateTimeFormat('en', { timeZone: text }).resolvedOptions().timeZone
+    } catch {
+      return undefined
+    }
+  },
+}
+
+function within(amount: number | undefined, min: number, max: number): number | undefined {
+  return amount !== undefined && amount >= min && amount <= max ? amount : undefined
+}

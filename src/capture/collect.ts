@@ -1,0 +1,143 @@
+import type { BigIntStats } from 'node:fs'
+import { Lane, type CaptureOptions, type Pending } from './lane.ts'
+import { plainMark, type Mark } from './marks.ts'
+import { polled } from './pace.ts'
+import { Pass } from './pass.ts'
+import { keyOf, type PathKey } from './path-key.ts'
+import { look, scan, type Sighted } from './scan.ts'
+import type { Cursor, FileTake } from './take.ts'
+import { EventMeter } from './watcher.ts'
+import { openForWriting, type Writers } from './writers.ts'
+
+export type { CursorStore } from './lane.ts'
+
+/** Cursors of gone files that wait to be fetched; what is beyond is found by the next scan. */
+const goneLimit = 10_000
+
+export interface TakesOptions {
+  /** Names of the streams to look at; all when left out. */
+  readonly streams?: ReadonlySet<string>
+  /** Look at every file and take it as it is now, without waiting until a `whole` file is finished. */
+  readonly asItStands: boolean
+  readonly signal?: AbortSignal
+}
+
+/**
+ * The streams of the config and what is new in them.
+ *
+ * The store is trusted: what is not in it when `takes` is called is handed out (again). Several generations may share a
+ * path for a while (`log` was rotated to `log.1` and begun anew, and `log.1` is not yet packed), so cursors are kept by
+ * `fileId`: putting one replaces the one of the same `fileId` and the one of the same device and inode, and nothing else.
+ */
+export class Capture {
+  readonly #options: CaptureOptions
+  readonly #lanes: readonly Lane[]
+  #gone: Cursor[] = []
+  #isStarted = false
+
+  constructor(options: CaptureOptions) {
+    this.#options = options
+    this.#lanes = options.streams.map((stream) => new Lane(stream, options))
+  }
+
+  /** Begins watching, and marks every stream for a scan: something may have happened while nobody watched. */
+  start(): void {
+    if (this.#isStarted) return
+    this.#isStarted = true
+    const meter = new EventMeter(() => {
+      for (const lane of this.#lanes) lane.lost('overflow')
+    })
+    for (const lane of this.#lanes) lane.start(meter)
+  }
+
+  stop(): void {
+    this.#isStarted = false
+    for (const lane of this.#lanes) lane.stop()
+  }
+
+  /** The streams the worker has paused: until told otherwise `pending` looks at none of their files. Marks are kept. */
+  pause(streams: ReadonlySet<string>): void {
+    for (const lane of this.#lanes) lane.paused = streams.has(lane.stream.name)
+  }
+
+  /** What waits, per stream that has anything. Cheap: looks only at files that changed since the last call. */
+  pending(): Pending[] {
+    return this.#lanes.map((lane) => lane.pending()).filter((pending) => pending !== undefined)
+  }
+
+  /** Cursors of files that are gone since the last call: to be dropped in the caller's next transaction. */
+  gone(): readonly Cursor[] {
+    const gone = this.#gone
+    this.#gone = []
+    return gone
+  }
+
+  /** Marks a file again whose bytes were read but could not be packed. A torn or half-read take marks itself. */
+  takeAgain(take: Pick<FileTake, 'stream' | 'path'>): void {
+    this.#lanes.find((lane) => lane.stream.name === take.stream.name)?.marks.keep(keyOf(take.path), plainMark(this.#options.now()))
+  }
+
+  /**
+   * Opens one after the other everything that has something to pack: stream by stream in the config's order. A take
+   * without bytes (`startOffset` = size) tells of a new empty file or of a new name. Each take is closed when the next is
+   * asked for. Stopping early loses nothing.
+   */
+  async *takes(options: TakesOptions): AsyncGenerator<FileTake> {
+    // Half a rename (the old name gone, the new one not yet told) would look like a loss.
+    if (this.#isStarted) await polled()
+    let found: Promise<Writers> | undefined
+    const writers = (): Promise<Writers> => (found ??= openForWriting(this.#options.now))
+    for (const lane of this.#lanes) {
+      if (options.signal?.aborted) return
+      if (options.streams?.has(lane.stream.name) ?? !lane.paused) yield* this.#takesOf(lane, options, writers)
+    }
+  }
+
+  async *#takesOf(lane: Lane, { asItStands, signal }: TakesOptions, writers: () => Promise<Writers>): AsyncGenerator<FileTake> {
+    const root = lane.checkRoot()
+    if (root === undefined) return
+    if (asItStands || lane.unwatchable) lane.marks.needScan(this.#options.now())
+    const waiting = lane.marks.drain()
+    const gone = (cursor: Cursor): boolean => this.#gone.length < goneLimit && this.#gone.push(cursor) > 0
+    const pass = new Pass({ lane, root, asItStands, capture: this.#options, writers, gone })
+    let isComplete = false
+    try {
+      for await (const { key, stats } of waiting.scan ? scanned(lane, root) : marked(lane, root, waiting.paths, pass)) {
+        if (signal?.aborted) return
+        const take = await pass.visit(key, stats, waiting.paths.get(key))
+        waiting.paths.delete(key)
+        if (!take) continue
+        try {
+          yield take
+        } finally {
+          await take[Symbol.asyncDispose]()
+        }
+      }
+      isComplete = true
+    } finally {
+      if (!isComplete) lane.marks.restore(waiting)
+    }
+    if (lane.checkRoot() !== root) return
+    await (waiting.scan ? pass.endsScan() : pass.endsMarks())
+  }
+}
+
+async function* scanned(lane: Lane, root: string): AsyncGenerator<Sighted> {
+  lane.scanBegins()
+  yield* scan(root, '', lane.scanHooks())
+  lane.scanEnds()
+}
+
+/** The regular files among the marked paths, and those in marked folders, which are new or came from elsewhere. */
+async function* marked(lane: Lane, root: string, paths: Map<PathKey, Mark>, pass: Pass): AsyncGenerator<Sighted> {
+  const hooks = lane.scanHooks()
+  for (const [key, mark] of paths) {
+    const stats: BigIntStats | undefined = look(root, key, hooks)
+    if (stats?.isFile()) {
+      yield { key, stats }
+      continue
+    }
+    pass.vanished(key, mark)
+    if (stats?.isDirectory()) yield* scan(root, key, hooks)
+  }
+}

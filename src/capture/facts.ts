@@ -1,0 +1,31 @@
+import type { BigIntStats } from 'node:fs'
+import type { FileFacts } from './take.ts'
+
+/** Coarsest step in which file systems date a change. Two changes within one step look like one. */
+export const fileClockStepMs = 20
+
+export function factsOf(stats: BigIntStats): FileFacts {
+  return {
+    device: stats.dev,
+    inode: stats.ino,
+    sizeBytes: Number(stats.size),
+    modifiedUs: Number(stats.mtimeNs / 1000n),
+    changedUs: Number(stats.ctimeNs / 1000n),
+    mode: Number(stats.mode & 0o7777n),
+  }
+}
+
+export const sameInode = (a: FileFacts, b: FileFacts): boolean => a.inode === b.inode && a.device === b.device
+
+/** Same length and time of the last write; a rename or chmod does not show here. */
+export const sameContentFacts = (a: FileFacts, b: FileFacts): boolean =>
+  a.sizeBytes === b.sizeBytes && a.modifiedUs === b.modifiedUs
+
+/** Nothing the file system dates has happened between the two. */
+export const sameState = (a: FileFacts, b: FileFacts): boolean => sameContentFacts(a, b) && a.changedUs === b.changedUs
+
+/** Whether a further change could still carry the same time as the last one, and so go unseen. */
+export function unsettled(facts: FileFacts, now: number): boolean {
+  const ageMs = now - facts.changedUs / 1000
+  return ageMs >= 0 && ageMs < fileClockStepMs
+}

@@ -1,0 +1,278 @@
+import { closeSync, type BigIntStats } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
+import { systemCode } from '../observe/error.ts'
+import { decide, type Sighting, type Verdict } from './cursor.ts'
+import { factsOf, fileClockStepMs, sameInode, sameState, unsettled } from './facts.ts'
+import type { CaptureOptions, Lane } from './lane.ts'
+import { looked, plainMark, type Mark } from './marks.ts'
+import { openFile, type OpenFile } from './open-file.ts'
+import { Pace, polled } from './pace.ts'
+import { bytesOf, keyOf, type PathKey } from './path-key.ts'
+import { readyAt } from './ready.ts'
+import { isAbsent, look } from './scan.ts'
+import { atStart, fingerprintAt, OpenTake, type TakeOptions } from './take-file.ts'
+import type { Cursor, FileFacts, FileTake } from './take.ts'
+import type { Writers } from './writers.ts'
+
+const fileIdBytes = 8
+/** A file that is written again at every step of the file clock is left for later. */
+const settleWaits = 5
+
+export interface PassOptions {
+  readonly lane: Lane
+  readonly root: string
+  /** Take `whole` files without waiting until they are finished. */
+  readonly asItStands: boolean
+  readonly capture: CaptureOptions
+  readonly writers: () => Promise<Writers>
+  /** Told of each cursor whose file is gone; false when no more can be held. */
+  readonly gone: (cursor: Cursor) => boolean
+}
+
+/** A generation that no longer has its place: gone, unless it turns up under another name. */
+interface Displaced {
+  readonly device: bigint
+  readonly inode: bigint
+  readonly sizeBytes: number
+}
+
+/** One look over one stream: turns paths into takes, and notices which files are gone. */
+export class Pass {
+  readonly #options: PassOptions
+  readonly #lane: Lane
+  /** Inodes met so far. A file system below the folder may repeat a number: then a loss is noticed one pass later. */
+  readonly #met = new Set<bigint>()
+  readonly #displaced: Displaced[] = []
+
+  constructor(options: PassOptions) {
+    this.#options = options
+    this.#lane = options.lane
+  }
+
+  /** What is to be taken of a regular file seen at `name`; undefined: nothing, or not yet. */
+  async visit(name: PathKey, stats: BigIntStats, mark = plainMark(this.#now())): Promise<FileTake | undefined> {
+    if (this.#met.has(stats.ino)) {
+      // Renamed, or its number given to another file, while this pass goes on: another pass tells which.
+      if (stats.nlink === 1n) this.#lane.marks.keep(name, mark)
+      return undefined
+    }
+    this.#met.add(stats.ino)
+    const seen = factsOf(stats)
+    const byInode = this.#options.capture.cursors.byInode(this.#lane.stream.name, seen.device, seen.inode)
+    if (!byInode && !this.#lane.isIncluded(name)) return undefined
+    const key = byInode && stats.nlink > 1n ? this.#firstName(name, byInode) : name
+    const sighting = this.#sighting(key, seen, byInode)
+    const verdict = decide(sighting)
+    if (verdict.kind === 'unchanged') return undefined
+    if (verdict.kind === 'begin' && this.#lane.stream.files === 'whole') {
+      const at = await this.#readyAt(key, seen, mark)
+      if (at > this.#now()) {
+        this.#lane.marks.keep(key, { ...looked(mark, seen, seen.sizeBytes, this.#now()), readyAt: at })
+        return undefined
+      }
+    }
+    return this.#open(key, sighting, mark)
+  }
+
+  /** A hard link is the same capture file: it keeps the name under which it was first met, while that lasts. */
+  #firstName(name: PathKey, cursor: Cursor): PathKey {
+    const first = keyOf(cursor.path)
+    const stats = first === name ? undefined : this.#look(first)
+    return stats && stats !== 'unknown' && sameInode(factsOf(stats), cursor.facts) ? first : name
+  }
+
+  #sighting(key: PathKey, facts: FileFacts, byInode: Cursor | undefined): Sighting {
+    const { stream } = this.#lane
+    return {
+      kind: stream.files,
+      facts,
+      isHere: (cursor) => keyOf(cursor.path) === key,
+      byInode,
+      byPath: byInode ? undefined : this.#options.capture.cursors.byPath(stream.name, bytesOf(key)),
+    }
+  }
+
+  async #readyAt(key: PathKey, facts: FileFacts, mark: Mark): Promise<number> {
+    if (this.#options.asItStands) return this.#settled(facts)
+    const base = { facts, mark: looked(mark, facts, 0, this.#now()), quietMs: this.#lane.stream.quietMs }
+    const at = readyAt({ ...base, movedIntoPlace: false, closed: false })
+    if (at <= this.#now()) return at
+    if (mark.lastEvent === 'rename' && facts.sizeBytes > 0) {
+      // A write under this name before the look above would have been told by now.
+      await polled()
+      const movedIntoPlace = this.#lane.marks.get(key)?.lastEvent !== 'change' && this.#lane.marks.scan === undefined
+      if (movedIntoPlace) return readyAt({ ...base, movedIntoPlace, closed: false })
+    }
+    const closed = (await this.#options.writers()).closed(facts)
+    return closed ? readyAt({ ...base, movedIntoPlace: false, closed }) : at
+  }
+
+  /** Waits until a further change would show in the file's times. Returns now, or when to try again. */
+  async #settled(facts: FileFacts): Promise<number> {
+    for (let wait = 0; unsettled(facts, this.#now()); wait++) {
+      if (wait === settleWaits) return this.#now() + fileClockStepMs
+      await setTimeout(fileClockStepMs)
+    }
+    return this.#now()
+  }
+
+  #open(key: PathKey, sighting: Sighting, mark: Mark): FileTake | undefined {
+    const file = openFile(this.#options.root, key)
+    if ('errno' in file) return this.#refused(key, file.errno)
+    let take: FileTake | undefined
+    try {
+      this.#lane.readable(key)
+      const facts = factsOf(file.stats)
+      const { files } = this.#lane.stream
+      const same = files === 'append' ? sameInode(facts, sighting.facts) : sameInode(facts, sighting.facts) && sameState(facts, sighting.facts)
+      if (same) take = this.#take(key, file, sighting)
+      else this.#lane.marks.keep(key, mark)
+      return take
+    } catch (error) {
+      const errno = systemCode(error)
+      if (errno === undefined) throw error
+      return this.#refused(key, errno)
+    } finally {
+      if (!take) closeSync(file.fd)
+    }
+  }
+
+  #refused(key: PathKey, errno: string): undefined {
+    if (isAbsent(errno)) this.vanished(key)
+    else this.#lane.unreadable(key, errno, 'file')
+  }
+
+  #take(key: PathKey, file: OpenFile, before: Sighting): FileTake | undefined {
+    const facts = factsOf(file.stats)
+    const sighting = { ...before, facts }
+    let verdict = decide(sighting)
+    let fingerprint: TakeOptions['start']['fingerprint'] | undefined
+    if (verdict.kind === 'check') {
+      fingerprint = fingerprintAt(file.fd, verdict.cursor)
+      verdict = decide(sighting, fingerprint !== undefined)
+    }
+    if (verdict.kind === 'unchanged' || verdict.kind === 'check') return undefined
+    this.#tell(verdict, facts.inode)
+    const { stream, root } = { stream: this.#lane.stream, root: this.#options.root }
+    const continued = verdict.kind === 'continue' && fingerprint ? { cursor: verdict.cursor, fingerprint } : undefined
+    return new OpenTake({
+      stream,
+      root,
+      key,
+      file,
+      fileId: continued?.cursor.fileId ?? this.#options.capture.randomBytes(fileIdBytes),
+      facts: this.#trusted(facts),
+      start: continued
+        ? { offset: continued.cursor.offset, chunker: continued.cursor.chunker, fingerprint: continued.fingerprint }
+        : atStart(),
+      onEnd: (outcome) => this.#ended(key, outcome),
+    })
+  }
+
+  /**
+   * While a further change could carry the same time, the time is not worth keeping: without it the next look compares
+   * fingerprints. A `whole` file waits instead (`readyAt`).
+   */
+  #trusted(facts: FileFacts): FileFacts {
+    return this.#lane.stream.files === 'append' && unsettled(facts, this.#now()) ? { ...facts, changedUs: 0 } : facts
+  }
+
+  #ended(key: PathKey, outcome: 'done' | 'incomplete' | 'torn'): void {
+    if (outcome === 'done') return
+    const { stream, marks } = this.#lane
+    marks.keep(key, plainMark(this.#now()))
+    if (outcome === 'torn') this.#options.capture.emit({ event: 'capture.torn', stream: stream.name })
+  }
+
+  #tell(verdict: Verdict, inode: bigint): void {
+    const { emit } = this.#options.capture
+    const stream = this.#lane.stream.name
+    if (verdict.kind === 'continue' && verdict.renamed) emit({ event: 'capture.renamed', stream })
+    if (verdict.kind !== 'begin' || verdict.because === 'new') return
+    const { former, because } = verdict
+    if (because === 'truncated') emit({ event: 'capture.truncated', stream, packedBytes: former.offset })
+    else if (former.facts.inode === inode) this.#tellReplaced(former)
+    else this.#displaced.push({ device: former.facts.device, inode: former.facts.inode, sizeBytes: former.facts.sizeBytes })
+  }
+
+  /** Each save of a `whole` file replaces it: worth a word only when a version was not packed to its end. */
+  #tellReplaced(former: Cursor): void {
+    if (this.#lane.stream.files === 'whole' && former.complete) return
+    this.#options.capture.emit({ event: 'capture.replaced', stream: former.stream, packedBytes: former.offset })
+  }
+
+  /** Nothing that could be captured is at `key` any more. */
+  vanished(key: PathKey, mark?: Mark): void {
+    this.#lane.readable(key)
+    const cursor = this.#options.capture.cursors.byPath(this.#lane.stream.name, bytesOf(key))
+    if (!cursor) return
+    const sizeBytes = Math.max(cursor.facts.sizeBytes, mark?.seen?.facts.sizeBytes ?? 0)
+    this.#displaced.push({ device: cursor.facts.device, inode: cursor.facts.inode, sizeBytes })
+  }
+
+  /** After single paths: tells which of the files that lost their place are gone. */
+  async endsMarks(): Promise<void> {
+    const moved = this.#displaced.length > 0 ? await this.#movedMeanwhile() : undefined
+    if (!moved) return
+    for (const { device, inode, sizeBytes } of this.#displaced) {
+      if (this.#met.has(inode) || moved.has(inode)) continue
+      const cursor = this.#options.capture.cursors.byInode(this.#lane.stream.name, device, inode)
+      if (cursor && !this.#settle(cursor, sizeBytes)) return
+    }
+  }
+
+  /** After a scan: tells which files it has not met are gone. Call only while the stream's folder is there. */
+  async endsScan(): Promise<void> {
+    const moved = await this.#movedMeanwhile()
+    if (!moved) return
+    const pace = new Pace()
+    for (const cursor of this.#options.capture.cursors.all(this.#lane.stream.name)) {
+      const rest = pace.breathe()
+      if (rest) await rest
+      const { inode, sizeBytes } = cursor.facts
+      if (!this.#met.has(inode) && !moved.has(inode) && !this.#settle(cursor, sizeBytes)) return
+    }
+  }
+
+  /**
+   * Inodes that got another name while this pass went on, and so may have escaped it under both. Undefined when only a
+   * scan can tell.
+   */
+  async #movedMeanwhile(): Promise<Set<bigint> | undefined> {
+    await polled()
+    const moved = new Set<bigint>()
+    const { marks } = this.#lane
+    for (const [key, mark] of marks.paths) {
+      const stats = mark.lastEvent === 'rename' ? this.#look(key) : undefined
+      if (stats === 'unknown') continue
+      if (stats?.isDirectory()) marks.needScan(this.#now())
+      else if (stats) moved.add(stats.ino)
+    }
+    return marks.scan ? undefined : moved
+  }
+
+  /** Declares a file gone unless it is there after all. Returns false when no more can be held now. */
+  #settle(cursor: Cursor, sizeBytes: number): boolean {
+    const { stream, marks } = this.#lane
+    const there = this.#look(keyOf(cursor.path))
+    if (there === 'unknown' || there?.ino === cursor.facts.inode) return true
+    if (!this.#options.gone(cursor)) {
+      marks.needScan(this.#now())
+      return false
+    }
+    const unreadBytes = cursor.complete ? 0 : Math.max(0, sizeBytes - cursor.offset)
+    if (there?.isFile()) this.#tellReplaced(cursor)
+    else this.#options.capture.emit({ event: 'capture.deleted', stream: stream.name, packedBytes: cursor.offset, unreadBytes })
+    return true
+  }
+
+  #look(key: PathKey): BigIntStats | undefined | 'unknown' {
+    let isKnown = true
+    const stats = look(this.#options.root, key, { unreadable: () => (isKnown = false) })
+    return isKnown ? stats : 'unknown'
+  }
+
+  #now(): number {
+    return this.#options.capture.now()
+  }
+}

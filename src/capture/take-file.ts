@@ -1,0 +1,133 @@
+import { closeSync, fstatSync, read as readCallback, readSync } from 'node:fs'
+import { promisify } from 'node:util'
+import { chunkerStart, type ChunkerState } from '../pack/chunker.ts'
+import { factsOf, sameInode, sameState } from './facts.ts'
+import { RollingFingerprint, edges, sameFingerprint } from './fingerprint.ts'
+import type { OpenFile } from './open-file.ts'
+import { bytesOf, type PathKey } from './path-key.ts'
+import { look } from './scan.ts'
+import type { Stream } from './stream.ts'
+import type { Cursor, FileFacts, FileTake, Fingerprint } from './take.ts'
+
+const readAsync = promisify(readCallback)
+
+/** Large enough that a big file costs few calls, small enough that memory does not notice. */
+const bufferBytes = 1024 * 1024
+/** A read up to this size from a local disk is cheaper than the way to the thread pool and back. */
+const syncReadBytes = 64 * 1024
+
+/** The state of a file's fingerprint where its cursor stands, if the file still carries the cursor's fingerprint. */
+export function fingerprintAt(fd: number, cursor: Pick<Cursor, 'offset' | 'fingerprint'>): RollingFingerprint | undefined {
+  const { length, tailStart } = edges(cursor.offset)
+  const head = readFully(fd, length, 0)
+  const tail = tailStart === 0 ? head : readFully(fd, length, tailStart)
+  if (head.length !== length || tail.length !== length) return undefined
+  const rolling = new RollingFingerprint(head, tail)
+  return sameFingerprint(rolling.value(), cursor.fingerprint) ? rolling : undefined
+}
+
+function readFully(fd: number, length: number, position: number): Buffer {
+  const buffer = Buffer.allocUnsafe(length)
+  let filled = 0
+  while (filled < length) {
+    const bytesRead = readSync(fd, buffer, filled, length - filled, position + filled)
+    if (bytesRead === 0) break
+    filled += bytesRead
+  }
+  return buffer.subarray(0, filled)
+}
+
+export interface TakeOptions {
+  readonly stream: Stream
+  readonly root: string
+  readonly key: PathKey
+  readonly file: OpenFile
+  readonly fileId: Uint8Array
+  /** What a later look compares with. */
+  readonly facts: FileFacts
+  readonly start: { readonly offset: number; readonly chunker: ChunkerState; readonly fingerprint: RollingFingerprint }
+  /** Called once when the take ends. `incomplete`: not read to its end; `torn`: it changed meanwhile. */
+  readonly onEnd: (outcome: 'done' | 'incomplete' | 'torn') => void
+}
+
+/** Where a new generation begins. */
+export const atStart = (): TakeOptions['start'] => ({ offset: 0, chunker: chunkerStart, fingerprint: new RollingFingerprint() })
+
+/** A capture file held open: see `FileTake`. Reading throws the OS's error if the disk fails. */
+export class OpenTake implements FileTake {
+  readonly stream: Stream
+  readonly path: Uint8Array
+  readonly fileId: Uint8Array
+  readonly startOffset: number
+  readonly chunker: ChunkerState
+  readonly facts: FileFacts
+  readonly #options: TakeOptions
+  readonly #rolling: RollingFingerprint
+  readonly #opened: FileFacts
+  readonly #endOffset: number
+  #offset: number
+  #torn = false
+  #closed = false
+
+  constructor(options: TakeOptions) {
+    const { stream, key, file, fileId, facts, start } = options
+    this.stream = stream
+    this.path = bytesOf(key)
+    this.fileId = fileId
+    this.facts = facts
+    this.startOffset = start.offset
+    this.chunker = start.chunker
+    this.#options = options
+    this.#rolling = start.fingerprint
+    this.#opened = factsOf(file.stats)
+    this.#endOffset = facts.sizeBytes
+    this.#offset = start.offset
+  }
+
+  async *read(): AsyncGenerator<Uint8Array> {
+    const { fd } = this.#options.file
+    const buffer = Buffer.allocUnsafe(Math.min(bufferBytes, this.#endOffset - this.#offset))
+    while (this.#offset < this.#endOffset) {
+      const length = Math.min(buffer.length, this.#endOffset - this.#offset)
+      const bytesRead = length <= syncReadBytes
+        ? readSync(fd, buffer, 0, length, this.#offset)
+        : (await readAsync(fd, buffer, 0, length, this.#offset)).bytesRead
+      if (bytesRead === 0) return
+      const bytes = buffer.subarray(0, bytesRead)
+      this.#offset += bytesRead
+      this.#rolling.push(bytes)
+      yield bytes
+    }
+  }
+
+  fingerprint(): Fingerprint {
+    return this.#rolling.value()
+  }
+
+  async unchanged(): Promise<boolean> {
+    const same = this.stream.files === 'append' ? this.#stillBeginsSo() : this.#stillTheVersion()
+    this.#torn ||= !same
+    return same
+  }
+
+  /** Growing and being renamed are an `append` file's life; only what was read must still be there. */
+  #stillBeginsSo(): boolean {
+    const { fd } = this.#options.file
+    if (this.#offset < this.#endOffset || fstatSync(fd).size < this.#offset) return false
+    return fingerprintAt(fd, { offset: this.#offset, fingerprint: this.fingerprint() }) !== undefined
+  }
+
+  #stillTheVersion(): boolean {
+    const { root, key, file } = this.#options
+    if (this.#offset < this.#endOffset || !sameState(factsOf(fstatSync(file.fd, { bigint: true })), this.#opened)) return false
+    const there = look(root, key, { unreadable: () => undefined })
+    return there !== undefined && sameInode(factsOf(there), this.#opened)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    closeSync(this.#options.file.fd)
+    this.#options.onEnd(this.#torn ? 'torn' : this.#offset < this.#endOffset ? 'incomplete' : 'done')
+  }
+}

@@ -1,0 +1,59 @@
+import type { ChunkerState } from '../pack/chunker.ts'
+import type { Stream } from './stream.ts'
+
+/** What proves that a file on disk still begins with the bytes that were read: hashes over both ends of them. */
+export interface Fingerprint {
+  /** SHA-256 of the first min(4096, offset) bytes. */
+  readonly head: Uint8Array
+  /** SHA-256 of the last min(4096, offset) bytes before offset. */
+  readonly tail: Uint8Array
+}
+
+/** The facts of a file that tell one state of it from another. Times are microseconds since the epoch. */
+export interface FileFacts {
+  readonly device: bigint
+  readonly inode: bigint
+  readonly sizeBytes: number
+  readonly modifiedUs: number
+  readonly changedUs: number
+  /** Permission bits (`0o7777`). */
+  readonly mode: number
+}
+
+/** How far one capture file has been packed; a row of the journal, keyed by stream and path. */
+export interface Cursor {
+  readonly stream: string
+  /** Path relative to the stream's folder, `/` between parts, as the OS stores it (any bytes but NUL). */
+  readonly path: Uint8Array
+  /** Identifies this capture file in the device log across renames: 8 random bytes; a replacement gets a new one. */
+  readonly fileId: Uint8Array
+  /** Bytes that are in sealed packs. */
+  readonly offset: number
+  /** `whole`: the version is completely packed. `append`: always false. */
+  readonly complete: boolean
+  readonly fingerprint: Fingerprint
+  readonly chunker: ChunkerState
+  /** What the file looked like when it was last read. */
+  readonly facts: FileFacts
+}
+
+/**
+ * One capture file that has something to pack, opened safely. The packer pulls `read()` to its end, asks for
+ * `fingerprint()` whenever it seals, and `unchanged()` once after the last byte.
+ */
+export interface FileTake extends AsyncDisposable {
+  readonly stream: Stream
+  readonly path: Uint8Array
+  readonly fileId: Uint8Array
+  /** Where the new bytes begin: 0 for a new file, the cursor's offset for one that grew. */
+  readonly startOffset: number
+  /** Chunker state at `startOffset`. */
+  readonly chunker: ChunkerState
+  readonly facts: FileFacts
+  /** The bytes from `startOffset` to `facts.sizeBytes`, in buffers that stay valid until the next one is asked for. */
+  read(): AsyncIterable<Uint8Array>
+  /** Fingerprint of the bytes handed out so far. */
+  fingerprint(): Fingerprint
+  /** Whether the file is still what it was when opened. A `whole` file that changed is torn and must be taken again. */
+  unchanged(): Promise<boolean>
+}

@@ -1,0 +1,89 @@
+import { DatabaseSync } from 'node:sqlite'
+import { ledgerSchema } from '../budget/ledger.ts'
+import { SluiceError } from '../observe/error.ts'
+
+/** Raised with every change of the tables; a newer one than this is refused. */
+const schemaVersion = 1
+
+const schema = `
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+  CREATE TABLE cursor (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    stream TEXT NOT NULL, path BLOB NOT NULL, file_id BLOB NOT NULL, offset INTEGER NOT NULL, complete INTEGER NOT NULL,
+    head BLOB NOT NULL, tail BLOB NOT NULL, chunker_hash INTEGER NOT NULL, chunker_since INTEGER NOT NULL,
+    device INTEGER NOT NULL, inode INTEGER NOT NULL, size INTEGER NOT NULL, modified_us INTEGER NOT NULL,
+    changed_us INTEGER NOT NULL, mode INTEGER NOT NULL, pack INTEGER NOT NULL,
+    UNIQUE (stream, file_id)
+  );
+  CREATE INDEX cursor_path ON cursor (stream, path);
+  CREATE INDEX cursor_inode ON cursor (stream, inode, device);
+  CREATE INDEX cursor_pack ON cursor (pack);
+  CREATE TABLE epoch (queue TEXT PRIMARY KEY, id BLOB NOT NULL, started_at INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TABLE lineage (epoch BLOB NOT NULL, stream TEXT NOT NULL, next_ordinal INTEGER NOT NULL, PRIMARY KEY (epoch, stream)) WITHOUT ROWID;
+  CREATE TABLE chunk (epoch BLOB NOT NULL, hash BLOB NOT NULL, PRIMARY KEY (epoch, hash)) WITHOUT ROWID;
+  CREATE TABLE known_file (epoch BLOB NOT NULL, size INTEGER NOT NULL, chunk_sizes BLOB NOT NULL, PRIMARY KEY (epoch, size)) WITHOUT ROWID;
+  CREATE TABLE pack (
+    id INTEGER PRIMARY KEY, queue TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('sealed', 'stamped', 'sent')),
+    body_hash BLOB NOT NULL UNIQUE, body_bytes INTEGER NOT NULL, raw_bytes INTEGER NOT NULL, new_bytes INTEGER NOT NULL,
+    sealed_at INTEGER NOT NULL, seq INTEGER UNIQUE, header BLOB, sent_at INTEGER
+  );
+  CREATE INDEX pack_state ON pack (state, queue, id);
+  ${ledgerSchema}
+  PRAGMA user_version = ${schemaVersion};
+`
+
+/** SQLite's primary result codes that mean something to us (sqlite.org/rescode.html). */
+const sqlite = { busy: 5, readOnly: 8, ioError: 10, corrupt: 11, full: 13, cannotOpen: 14, notADatabase: 26 } as const
+
+/** Runs `work`, turning SQLite's failures into errors that say what to do. `path` is only for the message. */
+export function guarded<T>(path: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw explain(path, error)
+  }
+}
+
+function explain(path: string, error: unknown): unknown {
+  const result = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : undefined
+  switch (result) {
+    case sqlite.corrupt:
+    case sqlite.notADatabase:
+      return new SluiceError('journal-damaged', `the journal ${path} is damaged`, { cause: error })
+    case sqlite.full:
+      return new SluiceError('state-full', `the disk that holds ${path} is full: free some space`, { transient: true, cause: error })
+    case sqlite.ioError:
+    case sqlite.busy:
+      return new SluiceError('state-unusable', `the journal ${path} cannot be used now`, { transient: true, cause: error })
+    case sqlite.readOnly:
+    case sqlite.cannotOpen:
+      return new SluiceError('state-unusable', `the journal ${path} cannot be written: check owner, mode and disk`, { cause: error })
+    default:
+      return error
+  }
+}
+
+/**
+ * Opens or creates the journal's database. WAL with `synchronous=FULL`: a committed transaction survives a power cut.
+ * Throws `journal-damaged`, `state-newer`, `state-full`, `state-unusable`.
+ */
+export function openDatabase(path: string, mode: 'write' | 'read'): DatabaseSync {
+  return guarded(path, () => {
+    const db = new DatabaseSync(path, { readOnly: mode === 'read' })
+    try {
+      db.exec('PRAGMA busy_timeout = 5000')
+      if (mode === 'write') db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -8192')
+      const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'])
+      if (version > schemaVersion) {
+        throw new SluiceError('state-newer', `${path} was written by a newer version of Sluice: upgrade, or use another state folder`)
+      }
+      const check = db.prepare('PRAGMA quick_check(1)').get()?.['quick_check']
+      if (check !== 'ok') throw new SluiceError('journal-damaged', `the journal ${path} is damaged: ${String(check)}`)
+      if (version === 0 && mode === 'write') db.exec(`BEGIN IMMEDIATE; ${schema} COMMIT`)
+      return db
+    } catch (error) {
+      db.close()
+      throw error
+    }
+  })
+}

@@ -1,0 +1,57 @@
+import type { Stream } from '../capture/stream.ts'
+import type { Cursor } from '../capture/take.ts'
+import type { FileVersion, Versions } from '../pack/versions.ts'
+import { closeSync, readSync } from 'node:fs'
+import { factsOf } from '../capture/facts.ts'
+import { RollingFingerprint } from '../capture/fingerprint.ts'
+import { openFile, realFolder } from '../capture/open-file.ts'
+import { keyOf } from '../capture/path-key.ts'
+import { chunkerStart } from '../pack/chunker.ts'
+import { segmentChunks } from '../pack/device-log.ts'
+import { sha256 } from '../pack/sha256.ts'
+
+/** Cursors for the capture files that still begin with (`append`) or are (`whole`) what the packs hold of them. */
+export function findCursors(streams: readonly Stream[], versions: Versions): Cursor[] {
+  const roots = new Map(streams.map((stream) => [stream.name, { stream, root: realFolder(stream.folder) }]))
+  const taken = new Set<string>()
+  const cursors: Cursor[] = []
+  for (const version of versions.newestFirst()) {
+    const place = roots.get(version.stream)
+    const path = `${version.stream}/${keyOf(version.path)}`
+    if (!place || typeof place.root !== 'string' || taken.has(path)) continue
+    const cursor = version.complete ? prove(place.stream, place.root, version) : undefined
+    if (!cursor) continue
+    taken.add(path)
+    cursors.push(cursor)
+  }
+  return cursors
+}
+
+function prove(stream: Stream, root: string, version: FileVersion): Cursor | undefined {
+  const file = openFile(root, keyOf(version.path))
+  if ('errno' in file) return undefined
+  try {
+    const facts = factsOf(file.stats)
+    const whole = stream.files === 'whole'
+    if (whole ? facts.sizeBytes !== version.bytes : facts.sizeBytes < version.bytes) return undefined
+    const rolling = new RollingFingerprint()
+    let offset = 0
+    for (const segment of version.segments) {
+      for (const chunk of segmentChunks(segment)) {
+        const bytes = Buffer.allocUnsafe(chunk.bytes)
+        if (readSync(file.fd, bytes, 0, chunk.bytes, offset) !== chunk.bytes) return undefined
+        if (Buffer.compare(sha256(bytes), chunk.hash) !== 0) return undefined
+        rolling.push(bytes)
+        offset += chunk.bytes
+      }
+    }
+    return {
+      stream: stream.name, path: version.path, fileId: version.segments[0]?.entry.fileId ?? new Uint8Array(8),
+      offset, complete: whole, fingerprint: rolling.value(), chunker: chunkerStart,
+      // What changed since it was packed is for the next look to find: only the content was compared.
+      facts: whole ? facts : { ...facts, sizeBytes: offset, changedUs: 0 },
+    }
+  } finally {
+    closeSync(file.fd)
+  }
+}

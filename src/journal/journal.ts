@@ -1,0 +1,329 @@
+import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
+import type { Cursor } from '../capture/take.ts'
+import type { CursorStore } from '../capture/collect.ts'
+import { toHex } from '../pack/sha256.ts'
+import { guarded, openDatabase } from './database.ts'
+
+export type PackState = 'sealed' | 'stamped' | 'sent'
+
+/** A sealed pack as the journal knows it. `id` is the seal number: packs of a queue are sent in its order. */
+export interface PackRow {
+  readonly id: number
+  readonly queue: string
+  readonly state: PackState
+  readonly bodyHash: Uint8Array
+  readonly bodyBytes: number
+  /** Bytes of capture files it stands for, and those of them that were not known before. */
+  readonly rawBytes: number
+  readonly newBytes: number
+  readonly sealedAt: number
+  readonly seq?: number
+  readonly header?: Uint8Array
+  readonly sentAt?: number
+}
+
+/** Everything that becomes true at once when a pack is sealed. */
+export interface SealCommit {
+  readonly pack: Omit<PackRow, 'state' | 'seq' | 'header' | 'sentAt'>
+  readonly epoch: Uint8Array
+  readonly chunks: Iterable<Uint8Array>
+  /** Next block ordinal per stream that has blocks in the pack. */
+  readonly ordinals: ReadonlyMap<string, number>
+  readonly cursors: readonly Cursor[]
+  readonly knownFiles: readonly { readonly size: number; readonly chunkSizes: Uint32Array }[]
+}
+
+export interface LogHead {
+  readonly seq: number
+  readonly hash: Uint8Array
+}
+
+const signed = (value: bigint): bigint => BigInt.asIntN(64, value)
+const unsigned = (value: SQLOutputValue | undefined): bigint => BigInt.asUintN(64, value as bigint)
+
+/**
+ * The service's memory: cursors, chunk index, packs and their state, ledger, in one SQLite database. Every method that
+ * changes something is one durable transaction. Errors as in `openDatabase`.
+ */
+export class Journal implements CursorStore, Disposable {
+  readonly path: string
+  /** For the ledger, whose table lives in the same database. */
+  readonly db: DatabaseSync
+  readonly #statements = new Map<string, StatementSync>()
+
+  constructor(path: string, mode: 'write' | 'read' = 'write') {
+    this.path = path
+    this.db = openDatabase(path, mode)
+  }
+
+  [Symbol.dispose](): void {
+    this.db.close()
+  }
+
+  /** A prepared statement; integers come back as bigint where `big` asks for it. */
+  #prepare(sql: string, big = false): StatementSync {
+    const key = big ? `${sql}#` : sql
+    let statement = this.#statements.get(key)
+    if (!statement) {
+      statement = this.db.prepare(sql)
+      statement.setReadBigInts(big)
+      this.#statements.set(key, statement)
+    }
+    return statement
+  }
+
+  /** Runs `work` in one transaction: all of it becomes durable, or nothing. */
+  transaction<T>(work: () => T): T {
+    return guarded(this.path, () => {
+      this.db.exec('BEGIN IMMEDIATE')
+      try {
+        const result = work()
+        this.db.exec('COMMIT')
+        return result
+      } catch (error) {
+        if (this.db.isTransaction) this.db.exec('ROLLBACK')
+        throw error
+      }
+    })
+  }
+
+  #get(sql: string, ...values: (string | number | bigint | Uint8Array)[]): Record<string, SQLOutputValue> | undefined {
+    return guarded(this.path, () => this.#prepare(sql).get(...values))
+  }
+
+  #all(sql: string, ...values: (string | number | bigint | Uint8Array)[]): Record<string, SQLOutputValue>[] {
+    return guarded(this.path, () => this.#prepare(sql).all(...values))
+  }
+
+  meta(key: string): string | undefined {
+    return this.#get('SELECT value FROM meta WHERE key = ?', key)?.['value'] as string | undefined
+  }
+
+  setMeta(key: string, value: string): void {
+    guarded(this.path, () => this.#prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)').run(key, value))
+  }
+
+  // Cursors
+
+  /** The latest cursor of a path: a file that took the name of another may be there with it. */
+  byPath(stream: string, path: Uint8Array): Cursor | undefined {
+    const row = guarded(this.path, () =>
+      this.#prepare('SELECT * FROM cursor WHERE stream = ? AND path = ? ORDER BY id DESC LIMIT 1', true).get(stream, path),
+    )
+    return row && toCursor(row)
+  }
+
+  byInode(stream: string, device: bigint, inode: bigint): Cursor | undefined {
+    const sql = 'SELECT * FROM cursor WHERE stream = ? AND inode = ? AND device = ?'
+    const row = guarded(this.path, () => this.#prepare(sql, true).get(stream, signed(inode), signed(device)))
+    return row && toCursor(row)
+  }
+
+  /** Each once, read in pages, so that rows may change meanwhile and memory stays small. */
+  *all(stream: string): Iterable<Cursor> {
+    let after: Uint8Array = new Uint8Array(0)
+    for (;;) {
+      const sql = 'SELECT * FROM cursor WHERE stream = ? AND file_id > ? ORDER BY file_id LIMIT 1000'
+      const rows = guarded(this.path, () => this.#prepare(sql, true).all(stream, after))
+      for (const row of rows) yield toCursor(row)
+      const last = rows.at(-1)
+      if (!last) return
+      after = last['file_id'] as Uint8Array
+    }
+  }
+
+  /** Sets cursors without a pack: what a rebuild found. */
+  putCursors(cursors: readonly Cursor[]): void {
+    this.transaction(() => {
+      for (const cursor of cursors) this.#putCursor(cursor, 0)
+    })
+  }
+
+  dropCursors(cursors: readonly Pick<Cursor, 'stream' | 'fileId'>[]): void {
+    if (cursors.length === 0) return
+    this.transaction(() => {
+      const statement = this.#prepare('DELETE FROM cursor WHERE stream = ? AND file_id = ?')
+      for (const cursor of cursors) statement.run(cursor.stream, cursor.fileId)
+    })
+  }
+
+  #putCursor(cursor: Cursor, pack: number): void {
+    const { facts, fingerprint, chunker } = cursor
+    // What the file system calls the same file has one cursor: the one of its current content.
+    this.#prepare('DELETE FROM cursor WHERE stream = ? AND inode = ? AND device = ? AND file_id <> ?').run(
+      cursor.stream, signed(facts.inode), signed(facts.device), cursor.fileId,
+    )
+    this.#prepare(`INSERT OR REPLACE INTO cursor VALUES (NULL, ${Array(16).fill('?').join(', ')})`).run(
+      cursor.stream, cursor.path, cursor.fileId, cursor.offset, cursor.complete ? 1 : 0,
+      fingerprint.head, fingerprint.tail, chunker.hash, chunker.sinceBoundary,
+      signed(facts.device), signed(facts.inode), facts.sizeBytes, facts.modifiedUs, facts.changedUs, facts.mode, pack,
+    )
+  }
+
+  // Epochs and chunks
+
+  epoch(queue: string): { readonly id: Uint8Array; readonly startedAt: number } | undefined {
+    const row = this.#get('SELECT id, started_at FROM epoch WHERE queue = ?', queue)
+    return row && { id: row['id'] as Uint8Array, startedAt: Number(row['started_at']) }
+  }
+
+  /** Begins an epoch; what the queue's last one knew is forgotten, for no reference may reach into it. */
+  beginEpoch(queue: string, id: Uint8Array, now: number): void {
+    const old = this.epoch(queue)
+    this.transaction(() => {
+      if (old) for (const table of ['chunk', 'known_file', 'lineage']) this.#prepare(`DELETE FROM ${table} WHERE epoch = ?`).run(old.id)
+      this.#prepare('INSERT OR REPLACE INTO epoch VALUES (?, ?, ?)').run(queue, id, now)
+    })
+  }
+
+  hasChunk(epoch: Uint8Array, hash: Uint8Array): boolean {
+    return this.#get('SELECT 1 FROM chunk WHERE epoch = ? AND hash = ?', epoch, hash) !== undefined
+  }
+
+  /** Chunk sizes of the last file of this size in the epoch: where to look for a repeat of it. */
+  knownFile(epoch: Uint8Array, size: number): Uint32Array | undefined {
+    const blob = this.#get('SELECT chunk_sizes FROM known_file WHERE epoch = ? AND size = ?', epoch, size)?.['chunk_sizes']
+    return blob instanceof Uint8Array ? new Uint32Array(Uint8Array.from(blob).buffer) : undefined
+  }
+
+  nextOrdinal(epoch: Uint8Array, stream: string): number {
+    const row = this.#get('SELECT next_ordinal FROM lineage WHERE epoch = ? AND stream = ?', epoch, stream)
+    return Number(row?.['next_ordinal'] ?? 0)
+  }
+
+  // Packs
+
+  nextSealNumber(): number {
+    return Number(this.#get('SELECT max(id) AS id FROM pack')?.['id'] ?? 0) + 1
+  }
+
+  /** The second half of sealing: the body is durable in the spool, now it counts. */
+  commitSeal(seal: SealCommit): void {
+    this.transaction(() => {
+      const { pack, epoch } = seal
+      this.#insertPack(pack, 'sealed')
+      for (const hash of seal.chunks) this.#prepare('INSERT OR IGNORE INTO chunk VALUES (?, ?)').run(epoch, hash)
+      for (const [stream, next] of seal.ordinals) {
+        this.#prepare('INSERT OR REPLACE INTO lineage VALUES (?, ?, ?)').run(epoch, stream, next)
+      }
+      for (const file of seal.knownFiles) {
+        const sizes = new Uint8Array(file.chunkSizes.buffer, file.chunkSizes.byteOffset, file.chunkSizes.byteLength)
+        this.#prepare('INSERT OR REPLACE INTO known_file VALUES (?, ?, ?)').run(epoch, file.size, sizes)
+      }
+      for (const cursor of seal.cursors) this.#putCursor(cursor, pack.id)
+    })
+  }
+
+  #insertPack(pack: SealCommit['pack'], state: PackState): void {
+    this.#prepare(
+      'INSERT INTO pack (id, queue, state, body_hash, body_bytes, raw_bytes, new_bytes, sealed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+    ).run(pack.id, pack.queue, state, pack.bodyHash, pack.bodyBytes, pack.rawBytes, pack.newBytes, pack.sealedAt)
+  }
+
+  /** Takes in a pack that a rebuild found in the spool. */
+  adoptPack(pack: SealCommit['pack']): void {
+    this.transaction(() => this.#insertPack(pack, 'sealed'))
+  }
+
+  /** The stamped pack if there is one, else the oldest sealed one of `queues`. */
+  nextToSend(queues: readonly string[]): PackRow | undefined {
+    const stamped = this.stamped()
+    if (stamped) return stamped
+    const rows = queues.map((queue) =>
+      this.#get("SELECT * FROM pack WHERE state = 'sealed' AND queue = ? ORDER BY id LIMIT 1", queue),
+    )
+    return rows.filter((row) => row !== undefined).map(toPack).sort((a, b) => a.id - b.id)[0]
+  }
+
+  hasSealed(queue: string): boolean {
+    return this.#get("SELECT 1 FROM pack WHERE state = 'sealed' AND queue = ? LIMIT 1", queue) !== undefined
+  }
+
+  stamped(): PackRow | undefined {
+    const row = this.#get("SELECT * FROM pack WHERE state = 'stamped'")
+    return row && toPack(row)
+  }
+
+  /** Every pack that has not arrived, oldest first. */
+  unsent(): PackRow[] {
+    return this.#all("SELECT * FROM pack WHERE state <> 'sent' ORDER BY id").map(toPack)
+  }
+
+  backlog(): { readonly queue: string; readonly packs: number; readonly bytes: number }[] {
+    return this.#all("SELECT queue, count(*) AS packs, sum(body_bytes) AS bytes FROM pack WHERE state <> 'sent' GROUP BY queue").map(
+      (row) => ({ queue: String(row['queue']), packs: Number(row['packs']), bytes: Number(row['bytes']) }),
+    )
+  }
+
+  totals(): { readonly packs: number; readonly packBytes: number; readonly rawBytes: number; readonly lastSentAt?: number } {
+    const row = this.#get("SELECT count(*) AS packs, sum(body_bytes) AS bytes, sum(raw_bytes) AS raw, max(sent_at) AS last FROM pack WHERE state = 'sent'")
+    return {
+      packs: Number(row?.['packs'] ?? 0), packBytes: Number(row?.['bytes'] ?? 0), rawBytes: Number(row?.['raw'] ?? 0),
+      ...(row?.['last'] == null ? {} : { lastSentAt: Number(row['last']) }),
+    }
+  }
+
+  /** The last pack that arrived. */
+  head(): LogHead | undefined {
+    const [seq, hash] = [this.meta('head-seq'), this.meta('head-hash')]
+    return seq === undefined || hash === undefined ? undefined : { seq: Number(seq), hash: Buffer.from(hash, 'hex') }
+  }
+
+  /** Sets the head without a pack of ours: what a rebuild learned from the destination. */
+  setHead(head: LogHead): void {
+    this.transaction(() => this.#setHead(head))
+  }
+
+  #setHead(head: LogHead): void {
+    this.setMeta('head-seq', String(head.seq))
+    this.setMeta('head-hash', toHex(head.hash))
+  }
+
+  /** Gives a sealed pack its place in the device log. Call inside a transaction with the ledger's reservation. */
+  stamp(id: number, seq: number, header: Uint8Array): void {
+    this.#prepare("UPDATE pack SET state = 'stamped', seq = ?, header = ? WHERE id = ?").run(seq, header, id)
+  }
+
+  /** Takes the stamp back from a pack that did not arrive, so that another may go first. */
+  unstamp(id: number): void {
+    this.transaction(() => this.#prepare("UPDATE pack SET state = 'sealed', seq = NULL, header = NULL WHERE id = ? AND state = 'stamped'").run(id))
+  }
+
+  /** The pack arrived: it is the new head. Call inside a transaction with the ledger's settlement. */
+  markSent(id: number, head: LogHead, now: number): void {
+    this.#prepare("UPDATE pack SET state = 'sent', header = NULL, sent_at = ? WHERE id = ?").run(now, id)
+    this.#setHead(head)
+  }
+
+  /** Complete versions of `whole` files that became complete in pack `id`. */
+  completedIn(id: number): Cursor[] {
+    return guarded(this.path, () => this.#prepare('SELECT * FROM cursor WHERE pack = ? AND complete = 1', true).all(id)).map(toCursor)
+  }
+}
+
+function toCursor(row: Record<string, SQLOutputValue>): Cursor {
+  return {
+    stream: String(row['stream']),
+    path: row['path'] as Uint8Array,
+    fileId: row['file_id'] as Uint8Array,
+    offset: Number(row['offset']),
+    complete: Number(row['complete']) === 1,
+    fingerprint: { head: row['head'] as Uint8Array, tail: row['tail'] as Uint8Array },
+    chunker: { hash: Number(row['chunker_hash']), sinceBoundary: Number(row['chunker_since']) },
+    facts: {
+      device: unsigned(row['device']), inode: unsigned(row['inode']), sizeBytes: Number(row['size']),
+      modifiedUs: Number(row['modified_us']), changedUs: Number(row['changed_us']), mode: Number(row['mode']),
+    },
+  }
+}
+
+function toPack(row: Record<string, SQLOutputValue>): PackRow {
+  return {
+    id: Number(row['id']), queue: String(row['queue']), state: row['state'] as PackState,
+    bodyHash: row['body_hash'] as Uint8Array, bodyBytes: Number(row['body_bytes']),
+    rawBytes: Number(row['raw_bytes']), newBytes: Number(row['new_bytes']), sealedAt: Number(row['sealed_at']),
+    ...(row['seq'] == null ? {} : { seq: Number(row['seq']) }),
+    ...(row['header'] == null ? {} : { header: row['header'] as Uint8Array }),
+    ...(row['sent_at'] == null ? {} : { sentAt: Number(row['sent_at']) }),
+  }
+}

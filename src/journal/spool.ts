@@ -1,0 +1,124 @@
+import type { Disk, DiskFile } from './disk.ts'
+import type { ByteSource } from '../transfer/destination.ts'
+import { join } from 'node:path'
+import { SluiceError, systemCode } from '../observe/error.ts'
+import { maxPackBytes } from '../pack/header.ts'
+import { toHex } from '../pack/sha256.ts'
+
+/** Errors that mean "no room here now": the disk, a quota, or the largest file the disk takes. */
+const fullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
+const bodyPattern = /^[0-9a-f]{64}\.body$/
+
+/** A body being written. `commit` makes it durable under its hash; `discard` leaves nothing behind. */
+export interface SpoolFile {
+  write(bytes: Uint8Array): Promise<void>
+  commit(bodyHash: Uint8Array): Promise<void>
+  discard(): Promise<void>
+}
+
+/** The folder of sealed bodies that have not arrived yet, each named by the SHA-256 of its content. */
+export class Spool {
+  readonly folder: string
+  readonly #disk: Disk
+
+  constructor(folder: string, disk: Disk) {
+    this.folder = folder
+    this.#disk = disk
+  }
+
+  #path(bodyHash: Uint8Array): string {
+    return join(this.folder, `${toHex(bodyHash)}.body`)
+  }
+
+  /** Turns a full disk into `spool-full`, which passes by itself once there is room. */
+  async #guard<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      const code = systemCode(error)
+      if (code === undefined || !fullCodes.has(code)) throw error
+      throw new SluiceError('spool-full', `the disk that holds ${this.folder} is full: free some space`, { transient: true, cause: error })
+    }
+  }
+
+  async create(): Promise<SpoolFile> {
+    const disk = this.#disk
+    const temporary = join(this.folder, 'sealing.tmp') // one builder at a time; a leftover is overwritten
+    await this.#guard(() => disk.makeFolder(this.folder))
+    const file: DiskFile = await this.#guard(() => disk.open(temporary, 'w'))
+    let offset = 0
+    const discard = async (): Promise<void> => {
+      await file.close().catch(() => undefined)
+      await disk.remove(temporary)
+    }
+    return {
+      write: async (bytes) => {
+        const at = offset
+        offset += bytes.length
+        await this.#guard(() => file.write(bytes, at))
+      },
+      commit: (bodyHash) =>
+        this.#guard(async () => {
+          await file.sync()
+          await file.close()
+          await disk.rename(temporary, this.#path(bodyHash))
+          await disk.syncFolder(this.folder)
+        }),
+      discard,
+    }
+  }
+
+  /** A sealed body, for sending. The caller closes it. Throws `journal-damaged` when it is gone or of another size. */
+  async open(bodyHash: Uint8Array, bodyBytes: number): Promise<ByteSource & AsyncDisposable> {
+    const path = this.#path(bodyHash)
+    const size = await this.#disk.size(path)
+    if (size !== bodyBytes) {
+      throw new SluiceError('journal-damaged', `${path} should hold ${bodyBytes} bytes and ${size === undefined ? 'is gone' : `holds ${size}`}`)
+    }
+    const file = await this.#disk.open(path, 'r')
+    return {
+      sizeBytes: size,
+      read: async (offset, length) => {
+        const bytes = Buffer.allocUnsafe(length)
+        for (let done = 0; done < length; ) {
+          const read = await file.read(bytes.subarray(done), offset + done)
+          if (read === 0) throw new SluiceError('journal-damaged', `${path} ends at byte ${offset + done}`)
+          done += read
+        }
+        return bytes
+      },
+      [Symbol.asyncDispose]: () => file.close(),
+    }
+  }
+
+  /** A body as it lies there, unchecked; undefined when it is gone or larger than any pack. */
+  async readWhole(bodyHash: Uint8Array): Promise<Uint8Array | undefined> {
+    const size = await this.#disk.size(this.#path(bodyHash))
+    if (size === undefined || size > maxPackBytes) return undefined
+    await using body = await this.open(bodyHash, size)
+    return await body.read(0, size)
+  }
+
+  async remove(bodyHash: Uint8Array): Promise<void> {
+    await this.#disk.remove(this.#path(bodyHash))
+  }
+
+  /** Hashes (hex) of the bodies that lie here. */
+  async bodies(): Promise<string[]> {
+    const names = await this.#disk.list(this.folder)
+    return names.filter((name) => bodyPattern.test(name)).map((name) => name.slice(0, 64))
+  }
+
+  /** Removes what no journal row names: bodies whose commit never came, and temporary files. */
+  async sweep(known: ReadonlySet<string>): Promise<{ readonly files: number; readonly bytes: number }> {
+    let [files, bytes] = [0, 0]
+    for (const name of await this.#disk.list(this.folder)) {
+      if (bodyPattern.test(name) ? known.has(name.slice(0, 64)) : name !== 'sealing.tmp') continue
+      const path = join(this.folder, name)
+      bytes += (await this.#disk.size(path)) ?? 0
+      files++
+      await this.#disk.remove(path)
+    }
+    return { files, bytes }
+  }
+}

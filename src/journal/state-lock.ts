@@ -1,0 +1,50 @@
+import { readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { SluiceError } from '../observe/error.ts'
+import { replaceFile } from './durable-file.ts'
+import { takeExclusive } from './exclusive.ts'
+
+/**
+ * Makes this process the one service of a state folder until it is disposed of or the process ends. `now` is in
+ * milliseconds. Throws `state-locked` when another process is that service, `state-unusable` when the folder is.
+ */
+export function lockState(stateFolder: string, now: number): Disposable {
+  const lock = takeExclusive(join(stateFolder, 'service.lock.sqlite'), 0)
+  if (!lock) throw alreadyRunning(stateFolder)
+  const note = noteOf(stateFolder)
+  try {
+    replaceFile(note, JSON.stringify({ pid: process.pid, startedAt: now }))
+  } catch (error) {
+    lock[Symbol.dispose]()
+    throw new SluiceError('state-unusable', `Cannot write ${note}. Check that its folder can be written and has room.`, { cause: error })
+  }
+  return {
+    [Symbol.dispose]() {
+      rmSync(note, { force: true })
+      lock[Symbol.dispose]()
+    },
+  }
+}
+
+function alreadyRunning(stateFolder: string): SluiceError {
+  const pid = notedPid(stateFolder)
+  const who = pid === undefined ? 'Another process' : `Process ${pid}`
+  return new SluiceError('state-locked', `${who} is already running on ${stateFolder}. Stop it first, or set another state folder.`, {
+    data: { stateFolder, ...(pid === undefined ? {} : { pid }) },
+  })
+}
+
+/** What the holder wrote about itself: for messages only, it may be stale or not yet written. */
+function notedPid(stateFolder: string): number | undefined {
+  try {
+    const note: unknown = JSON.parse(readFileSync(noteOf(stateFolder), 'utf8'))
+    return typeof note === 'object' && note !== null && 'pid' in note && Number.isSafeInteger(note.pid) ? Number(note.pid) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function noteOf(stateFolder: string): string {
+  return join(stateFolder, 'service.json')
+}

@@ -1,0 +1,112 @@
+import { access } from 'node:fs/promises'
+import type { Message, MessageBus } from '@jellybrick/dbus-next'
+import { within } from '../scheduler/sensor.ts'
+
+/** Where the system bus is unless DBUS_SYSTEM_BUS_ADDRESS says otherwise. */
+export const systemBusAddress = 'unix:path=/run/dbus/system_bus_socket'
+
+/** The little of a D-Bus connection that sensors need. Every call ends within `limitMs`. */
+export interface SystemBus {
+  /** All properties of one interface of an object; undefined when nobody owns the service's name. Starts no service. */
+  properties(service: string, path: string, name: string): Promise<Readonly<Record<string, unknown>> | undefined>
+  /** Asks for signals that match `rule` (D-Bus specification, "Match Rules"). */
+  listen(rule: string): Promise<void>
+  close(): void
+}
+
+export interface SystemBusOptions {
+  readonly address: string
+  readonly limitMs: number
+  /** Called for each signal, with its arguments. */
+  readonly onSignal: (body: readonly unknown[]) => void
+  /** The connection ended without `close` having been called. */
+  readonly onLost: () => void
+}
+
+/** Whether there can be a bus at `address`: its socket exists, or it is of a kind that has no file. */
+export async function busMayExist(address: string): Promise<boolean> {
+  const path = /^unix:(?:.*,)?path=([^,;]+)/.exec(address)?.[1]
+  return path === undefined || access(path).then(() => true, () => false)
+}
+
+/** Connects; rejects when there is no answer within `limitMs`. */
+export async function openSystemBus(options: SystemBusOptions): Promise<SystemBus> {
+  const { Message, MessageFlag, MessageType, sessionBus } = await import('@jellybrick/dbus-next')
+  // `sessionBus` connects to any address; `systemBus` would read the environment instead.
+  const bus = sessionBus({ busAddress: options.address })
+  const state = { open: true }
+  const end = (tell: boolean) => {
+    if (!state.open) return
+    state.open = false
+    bus.disconnect()
+    streamOf(bus)?.destroy()
+    if (tell) options.onLost()
+  }
+  const call = async (message: Message) => within(bus.call(message), options.limitMs)
+  bus.on('message', (message) => {
+    if (message.type === MessageType.SIGNAL && state.open) options.onSignal(message.body)
+  })
+  await within(connected(bus), options.limitMs).catch((error: unknown) => {
+    end(false)
+    throw error
+  })
+  onError(bus, () => end(true))
+  streamOf(bus)?.once('close', () => end(true))
+  return {
+    properties: async (destination, path, name) => {
+      const message = new Message({
+        destination, path, interface: 'org.freedesktop.DBus.Properties', member: 'GetAll',
+        signature: 's', body: [name], flags: MessageFlag.NO_AUTO_START,
+      })
+      try {
+        return propertiesIn(await call(message))
+      } catch (error) {
+        if (isNobodyThere(error)) return undefined
+        throw error
+      }
+    },
+    listen: async (rule) => {
+      await call(new Message({
+        destination: 'org.freedesktop.DBus', path: '/org/freedesktop/DBus', interface: 'org.freedesktop.DBus',
+        member: 'AddMatch', signature: 's', body: [rule],
+      }))
+    },
+    close: () => end(false),
+  }
+}
+
+function connected(bus: MessageBus): Promise<void> {
+  return new Promise((resolve, reject) => {
+    bus.once('connect', resolve)
+    onError(bus, reject)
+  })
+}
+
+/** The library's types leave this event out. A connection without a listener ends the process when it breaks. */
+function onError(bus: MessageBus, listener: (error: Error) => void): void {
+  const emitter = bus as unknown as NodeJS.EventEmitter
+  emitter.on('error', listener)
+}
+
+/**
+ * The connection's stream. The library only half-closes it on `disconnect`, which a bus that hangs never answers, and
+ * tells nobody when it ends; so both are done here, on a field that its types leave out.
+ */
+function streamOf(bus: MessageBus): NodeJS.EventEmitter & { destroy(): void } | undefined {
+  return (bus as unknown as { _connection?: { stream?: NodeJS.EventEmitter & { destroy(): void } } })._connection?.stream
+}
+
+function propertiesIn(reply: Message | null): Record<string, unknown> {
+  const properties = reply?.body[0]
+  if (typeof properties !== 'object' || properties === null) throw new Error('the answer has no properties')
+  return Object.fromEntries(Object.entries(properties).map(([key, variant]) => [key, valueOf(variant)]))
+}
+
+function valueOf(variant: unknown): unknown {
+  return typeof variant === 'object' && variant !== null && 'value' in variant ? variant.value : undefined
+}
+
+function isNobodyThere(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'type' in error
+    && (error.type === 'org.freedesktop.DBus.Error.ServiceUnknown' || error.type === 'org.freedesktop.DBus.Error.NameHasNoOwner')
+}

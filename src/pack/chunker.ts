@@ -1,0 +1,58 @@
+import { createHash } from 'node:crypto'
+
+/** Where a chunker stands inside a chunk that is not yet cut: what continues an append-only file later. */
+export interface ChunkerState {
+  /** Gear hash of the bytes since the last boundary, unsigned 32 bits. */
+  readonly hash: number
+  /** Bytes since the last content-defined boundary. */
+  readonly sinceBoundary: number
+}
+
+/** The state at the start of a file. */
+export const chunkerStart: ChunkerState = { hash: 0, sinceBoundary: 0 }
+
+/**
+ * Chunk sizes in bytes. Smaller chunks find more repeats and cost more manifest (32 bytes each); 64 KiB is where
+ * screenshots of one application still share chunks. They are written into every manifest.
+ */
+export const chunkSizes = { least: 16 << 10, average: 64 << 10, most: 256 << 10 } as const
+
+/** 256 numbers that anyone can make again: the first four bytes, little-endian, of SHA-256("sluice gear 1 <byte>"). */
+const gear = Int32Array.from({ length: 256 }, (_, byte) =>
+  createHash('sha256').update(`sluice gear 1 ${byte}`).digest().readInt32LE(0),
+)
+
+/**
+ * Normalised chunking (Xia et al., FastCDC, USENIX ATC 2016): a stricter mask before the average size and a laxer
+ * one behind it pull sizes towards the average. The high bits are used because they depend on the last 32 bytes;
+ * low bits of a gear hash depend on fewer.
+ */
+const strictMask = 0xffffc000 | 0 // 18 bits
+const laxMask = 0xfffc0000 | 0 // 14 bits
+
+/** Length of the first chunk in `bytes`, or undefined with the state to go on from when no boundary is in it. */
+export type Cut = { readonly length: number; readonly state: ChunkerState }
+
+/**
+ * Finds the next boundary in `bytes`, which continue a chunk whose state is `state`. `found` tells whether `length`
+ * ends at a boundary; otherwise all bytes were taken in and `state` goes on with the ones that follow.
+ */
+export function nextCut(bytes: Uint8Array, state: ChunkerState): Cut & { readonly found: boolean } {
+  const { least, average, most } = chunkSizes
+  const since = state.sinceBoundary
+  // Positions are relative to `bytes`; a boundary at position p ends the chunk before byte p.
+  const end = Math.min(bytes.length, most - since)
+  const normal = Math.min(end, Math.max(0, average - since))
+  let at = Math.min(end, Math.max(0, least - since))
+  let hash = state.hash | 0
+  while (at < normal) {
+    hash = ((hash << 1) + gear[bytes[at++] as number]!) | 0
+    if ((hash & strictMask) === 0) return { found: true, length: at, state: chunkerStart }
+  }
+  while (at < end) {
+    hash = ((hash << 1) + gear[bytes[at++] as number]!) | 0
+    if ((hash & laxMask) === 0) return { found: true, length: at, state: chunkerStart }
+  }
+  if (since + end >= most) return { found: true, length: end, state: chunkerStart }
+  return { found: false, length: end, state: { hash: hash >>> 0, sinceBoundary: since + end } }
+}

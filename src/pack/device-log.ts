@@ -1,0 +1,207 @@
+import type { FileKind } from '../capture/stream.ts'
+import type { Codec } from '../compress/codec.ts'
+import type { ByteSource, PackName } from '../transfer/destination.ts'
+import type { ChunkName, Manifest, ManifestBlock, ManifestEntry } from './manifest.ts'
+import type { ReadPack } from './read-pack.ts'
+import { codecIds } from '../compress/codec.ts'
+import { SluiceError } from '../observe/error.ts'
+import { packFileName } from '../transfer/destination.ts'
+import { ByteCache } from './byte-cache.ts'
+import { noPrevious } from './header.ts'
+import { extend, maxLineageDepth } from './lineage.ts'
+import { packError, readPack } from './read-pack.ts'
+import { keyOf, sha256, toHex } from './sha256.ts'
+
+/** Decoded blocks and lineages kept while reading: files of one stream follow each other, so a few suffice. */
+const cacheBytes = 48 << 20
+
+export type PackOpener = (name: PackName) => Promise<ByteSource & AsyncDisposable>
+
+/** A block that was taken in, with all that decoding it needs. */
+interface KnownBlock {
+  readonly pack: ReadPack
+  readonly offset: number
+  readonly block: ManifestBlock
+  readonly rawBytes: number
+  readonly reference: KnownBlock | undefined
+  readonly depth: number
+}
+
+interface KnownChunk {
+  readonly block: KnownBlock
+  readonly offset: number
+  readonly bytes: number
+}
+
+/** One segment of a capture file. Its chunks are named by `segmentChunks`; a hostile entry may name very many. */
+export interface Segment {
+  readonly stream: string
+  readonly epoch: string
+  readonly entry: ManifestEntry
+  readonly files: FileKind
+  /** Every chunk that the pack names; `entry.runs` point into it. */
+  readonly names: readonly ChunkName[]
+  readonly bytes: number
+}
+
+export function* segmentChunks(segment: Segment): Iterable<ChunkName> {
+  for (const run of segment.entry.runs) {
+    for (let index = run.first; index < run.first + run.count; index++) yield segment.names[index] as ChunkName
+  }
+}
+
+/**
+ * Reads a device log in order of seq and trusts nothing: each pack must continue its predecessor, and each reference
+ * must lead to an earlier block or chunk of the same epoch. Content is decoded on demand and checked chunk by chunk.
+ */
+export class DeviceLog {
+  readonly #open: PackOpener
+  readonly #zstd: Codec
+  readonly #chunks = new Map<string, Map<string, KnownChunk>>()
+  readonly #blocks = new Map<string, KnownBlock>()
+  readonly #raw = new ByteCache<KnownBlock>(cacheBytes)
+  readonly #lineages = new ByteCache<KnownBlock>(cacheBytes)
+  #last: PackName | undefined
+
+  constructor(open: PackOpener, zstd: Codec) {
+    this.#open = open
+    this.#zstd = zstd
+  }
+
+  /**
+   * Takes in the next pack: `list()` order. Returns what it holds and every problem with its place in the log; a pack
+   * that is itself damaged throws `pack-invalid` and is skipped.
+   */
+  async add(name: PackName): Promise<{ readonly pack: ReadPack; readonly segments: readonly Segment[]; readonly problems: readonly SluiceError[] }> {
+    const before = this.#last
+    this.#last = name
+    await using source = await this.#open(name)
+    const pack = await readPack(source, name, this.#zstd)
+    const problems = chainProblem(before, pack)
+    const epoch = toHex(pack.manifest.epoch)
+    const chunks = this.#chunks.get(epoch) ?? new Map<string, KnownChunk>()
+    this.#chunks.set(epoch, chunks)
+    const missing = this.#index(pack, epoch, chunks)
+    return { pack, segments: segmentsOf(pack.manifest), problems: [...problems, ...missing] }
+  }
+
+  #index(pack: ReadPack, epoch: string, chunks: Map<string, KnownChunk>): SluiceError[] {
+    const { manifest, name } = pack
+    const problems: SluiceError[] = []
+    const problem = (offset: number, what: string): void => void problems.push(packError(packFileName(name), offset, what))
+    for (const chunk of manifest.external) {
+      const known = chunks.get(keyOf(chunk.hash))
+      if (known?.bytes !== chunk.bytes) problem(0, 'refers to a chunk that no earlier pack of its epoch holds')
+    }
+    manifest.blocks.forEach((block, index) => {
+      const offset = pack.blockOffsets[index] ?? 0
+      const lineage = `${epoch}/${manifest.streams[block.stream]?.name}/`
+      const reference = block.referenceDistance > 0 ? this.#blocks.get(`${lineage}${block.ordinal - block.referenceDistance}`) : undefined
+      if (block.referenceDistance > 0 && !reference) return problem(offset, 'continues a block that no earlier pack of its epoch holds')
+      const depth = reference ? reference.depth + 1 : 0
+      if (depth > maxLineageDepth) return problem(offset, `chain of more than ${maxLineageDepth} blocks`)
+      if (this.#blocks.has(`${lineage}${block.ordinal}`)) return problem(offset, 'claims the number of an earlier block')
+      const rawBytes = block.chunks.reduce((sum, chunk) => sum + chunk.bytes, 0)
+      const known: KnownBlock = { pack, offset, block, rawBytes, reference, depth }
+      this.#blocks.set(`${lineage}${block.ordinal}`, known)
+      let at = 0
+      for (const chunk of block.chunks) {
+        const key = keyOf(chunk.hash)
+        if (!chunks.has(key)) chunks.set(key, { block: known, offset: at, bytes: chunk.bytes })
+        at += chunk.bytes
+      }
+    })
+    return problems
+  }
+
+  /** Decodes every block of a pack and checks every chunk of it. Throws `pack-invalid` at the first that is wrong. */
+  async verifyContent(pack: ReadPack): Promise<void> {
+    const epoch = toHex(pack.manifest.epoch)
+    for (const { stream, ordinal } of pack.manifest.blocks) {
+      const known = this.#blocks.get(`${epoch}/${pack.manifest.streams[stream]?.name}/${ordinal}`)
+      if (known?.pack === pack) await this.#decode(known)
+    }
+  }
+
+  /** The bytes of a segment, chunk by chunk, each checked against its name. */
+  async *content(segment: Segment): AsyncIterable<Uint8Array> {
+    for (const chunk of segmentChunks(segment)) yield await this.#chunk(segment.epoch, chunk)
+  }
+
+  async #chunk(epoch: string, name: ChunkName): Promise<Uint8Array> {
+    const known = this.#chunks.get(epoch)?.get(keyOf(name.hash))
+    if (!known) throw new SluiceError('log-gap', 'content is missing: the pack that held it is damaged or gone')
+    const raw = await this.#decode(known.block)
+    return raw.subarray(known.offset, known.offset + known.bytes)
+  }
+
+  async #decode(known: KnownBlock): Promise<Uint8Array> {
+    const cached = this.#raw.get(known)
+    if (cached) return cached
+    const { block, pack, offset } = known
+    const where = packFileName(pack.name)
+    await using source = await this.#open(pack.name)
+    if (offset + block.storedBytes > source.sizeBytes) throw packError(where, offset, 'the pack became shorter')
+    const stored = await source.read(offset, block.storedBytes)
+    const raw = block.codec === codecIds.raw ? stored : await this.#decompress(known, stored)
+    let at = 0
+    for (const chunk of block.chunks) {
+      const hash = sha256(raw.subarray(at, at + chunk.bytes))
+      if (Buffer.compare(hash, chunk.hash) !== 0) throw packError(where, offset, `the chunk at ${at} of its block does not match its hash`)
+      at += chunk.bytes
+    }
+    this.#raw.set(known, raw)
+    return raw
+  }
+
+  async #decompress(known: KnownBlock, stored: Uint8Array): Promise<Uint8Array> {
+    const { rawBytes, reference, pack, offset } = known
+    const content = reference ? await this.#lineage(reference) : undefined
+    try {
+      return await this.#zstd.decompress(stored, content ? { rawBytes, reference: content } : { rawBytes })
+    } catch (error) {
+      if (error instanceof SluiceError && error.code === 'codec-failed') throw packError(packFileName(pack.name), offset, error.message, error)
+      throw error
+    }
+  }
+
+  /** What a block that continues `known` is compressed against. Works from the far end, so depth costs no stack. */
+  async #lineage(known: KnownBlock): Promise<Uint8Array> {
+    const path: KnownBlock[] = []
+    let content: Uint8Array | undefined
+    for (let at: KnownBlock | undefined = known; at && !(content = this.#lineages.get(at)); at = at.reference) path.push(at)
+    for (const block of path.reverse()) {
+      if (block.reference && content) this.#lineages.set(block.reference, content)
+      content = extend(content, await this.#decode(block))
+    }
+    content ??= new Uint8Array(0)
+    this.#lineages.set(known, content)
+    return content
+  }
+}
+
+function chainProblem(before: PackName | undefined, pack: ReadPack): SluiceError[] {
+  const { seq, previous } = pack.header
+  const last = before?.seq ?? 0
+  if (seq === last) return [new SluiceError('log-forked', `two packs claim place ${seq} of the device log`)]
+  if (seq > last + 1) {
+    const gap = last + 1 === seq - 1 ? `pack ${seq - 1} is` : `packs ${last + 1} to ${seq - 1} are`
+    return [new SluiceError('log-gap', `${gap} missing from the device log`, { data: { first: last + 1, last: seq - 1 } })]
+  }
+  const expected = before ? Buffer.from(before.hash, 'hex') : noPrevious
+  if (Buffer.compare(previous, expected) === 0) return []
+  return [new SluiceError('log-forked', `pack ${seq} does not continue pack ${last} of the device log`)]
+}
+
+/** The segments that a manifest holds, in order. */
+export function segmentsOf(manifest: Manifest): Segment[] {
+  const epoch = toHex(manifest.epoch)
+  const names = [...manifest.blocks.flatMap((block) => block.chunks), ...manifest.external]
+  const ends = [0]
+  for (const name of names) ends.push((ends.at(-1) ?? 0) + name.bytes)
+  return manifest.entries.map((entry) => {
+    const bytes = entry.runs.reduce((sum, { first, count }) => sum + (ends[first + count] ?? 0) - (ends[first] ?? 0), 0)
+    const { name: stream = '', files = 'append' } = manifest.streams[entry.stream] ?? {}
+    return { stream, epoch, entry, files, names, bytes }
+  })
+}

@@ -1,0 +1,281 @@
+import type { Cursor, FileTake, Fingerprint } from '../capture/take.ts'
+import type { Codec } from '../compress/codec.ts'
+import type { Journal } from '../journal/journal.ts'
+import type { Lineages } from '../journal/lineages.ts'
+import type { Spool, SpoolFile } from '../journal/spool.ts'
+import type { Emit } from '../observe/events.ts'
+import type { ChunkerState } from './chunker.ts'
+import { SluiceError } from '../observe/error.ts'
+import { PackBuilder } from './builder.ts'
+import { chunkSizes, chunkerStart } from './chunker.ts'
+import { FileCuts } from './cuts.ts'
+import { epochBytes } from './manifest.ts'
+import { ReferencePolicy } from './reference-policy.ts'
+import { sha256, toHex } from './sha256.ts'
+
+/** Bytes at each end of what was read that prove a file is still the same one. */
+const fingerprintBytes = 4096
+
+export interface PackerOptions {
+  readonly journal: Journal
+  readonly spool: Spool
+  readonly lineages: Lineages
+  readonly zstd: Codec
+  /** zstd level. */
+  readonly level: number
+  /** A pack is sealed once its stored bytes reach this. */
+  readonly sealBytes: number
+  /** A queue begins a new epoch when its last one is this old. */
+  readonly epochMs: number
+  readonly now: () => number
+  readonly randomBytes: (count: number) => Uint8Array
+  readonly emit: Emit
+}
+
+export interface PackCallbacks {
+  /** A `whole` file changed while it was read: nothing of it counts, it must be taken again. */
+  readonly onTorn: (take: FileTake) => void
+  /** Bytes read from capture files since the last call. */
+  readonly onRead?: (bytes: number) => void
+  /** A pack was sealed; sending may go on while packing does. Packing waits for the promise: that bounds the spool. */
+  readonly onSealed?: () => Promise<void>
+  readonly signal?: AbortSignal
+}
+
+/** The pack being built, with what becomes true when it is sealed. */
+interface Draft {
+  readonly epoch: Uint8Array
+  readonly sealNumber: number
+  readonly builder: PackBuilder
+  readonly file: SpoolFile
+  readonly cursors: Cursor[]
+  readonly knownFiles: { readonly size: number; readonly chunkSizes: Uint32Array }[]
+}
+
+/** Turns capture files into sealed packs in the spool, one queue at a time. */
+export class Packer {
+  readonly #options: PackerOptions
+  readonly #references = new ReferencePolicy()
+
+  constructor(options: PackerOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Packs everything that `takes` hands out and seals it. When it throws, what was sealed stays sealed and the rest is
+   * as if it had not been read. Errors: `spool-full`, `state-full`, `aborted`, …
+   */
+  async pack(queue: string, takes: AsyncIterable<FileTake>, callbacks: PackCallbacks): Promise<void> {
+    const run = new PackRun(this.#options, this.#references, queue, callbacks)
+    try {
+      for await (const take of takes) {
+        await using open = take
+        await run.file(open)
+      }
+      await run.seal()
+    } finally {
+      await run.end()
+    }
+  }
+}
+
+class PackRun {
+  readonly #options: PackerOptions
+  readonly #references: ReferencePolicy
+  readonly #queue: string
+  readonly #callbacks: PackCallbacks
+  readonly #carry = Buffer.allocUnsafe(chunkSizes.most)
+  #draft: Draft | undefined
+
+  constructor(options: PackerOptions, references: ReferencePolicy, queue: string, callbacks: PackCallbacks) {
+    this.#options = options
+    this.#references = references
+    this.#queue = queue
+    this.#callbacks = callbacks
+  }
+
+  async end(): Promise<void> {
+    const draft = this.#draft
+    this.#draft = undefined
+    await draft?.file.discard()
+  }
+
+  #epoch(): Uint8Array {
+    const { journal, now, epochMs, randomBytes } = this.#options
+    const current = journal.epoch(this.#queue)
+    if (current && Math.abs(now() - current.startedAt) < epochMs) return current.id
+    const id = randomBytes(epochBytes)
+    journal.beginEpoch(this.#queue, id, now())
+    return id
+  }
+
+  async #open(take: FileTake): Promise<Draft> {
+    if (this.#draft) {
+      await this.#options.lineages.load(this.#draft.epoch, [take.stream.name], (name) => this.#nextOrdinal(name))
+      return this.#draft
+    }
+    const { journal, spool, lineages, zstd, level } = this.#options
+    const epoch = this.#epoch()
+    await lineages.load(epoch, [take.stream.name], (name) => journal.nextOrdinal(epoch, name))
+    const file = await spool.create()
+    const sealNumber = journal.nextSealNumber()
+    const builder = new PackBuilder({
+      zstd,
+      level,
+      references: this.#references,
+      write: (bytes) => file.write(bytes),
+      past: {
+        epoch,
+        sealNumber,
+        hasChunk: (hash) => journal.hasChunk(epoch, hash),
+        nextOrdinal: (stream) => journal.nextOrdinal(epoch, stream),
+        lineage: (stream) => lineages.get(epoch, stream),
+      },
+    })
+    return (this.#draft = { epoch, sealNumber, builder, file, cursors: [], knownFiles: [] })
+  }
+
+  #nextOrdinal(stream: string): number {
+    return this.#draft ? this.#options.journal.nextOrdinal(this.#draft.epoch, stream) : 0
+  }
+
+  async file(take: FileTake): Promise<void> {
+    await this.#open(take)
+    const packing = new FilePacking(take, this.#knownCuts(take), this.#carry)
+    this.#begin(take, packing.offset)
+    for await (const buffer of take.read()) {
+      if (this.#callbacks.signal?.aborted) throw new SluiceError('aborted', 'packing was stopped')
+      this.#callbacks.onRead?.(buffer.length)
+      for (const chunk of packing.feed(buffer, (bytes) => this.#knownHash(bytes))) {
+        await this.#add(take, chunk.bytes, chunk.hash)
+        packing.offset += chunk.bytes.length
+        if (this.#full() && chunk.bytes.length >= fingerprintBytes) {
+          await this.#sealInside(take, packing, chunk.bytes)
+        }
+      }
+    }
+    const rest = packing.rest()
+    if (rest.length > 0) await this.#add(take, rest, undefined)
+    packing.offset += rest.length
+    await this.#finish(take, packing)
+    if (this.#full()) await this.seal()
+  }
+
+  #full(): boolean {
+    const builder = this.#draft?.builder
+    return builder !== undefined && (builder.bytes >= this.#options.sealBytes || builder.manifestFull)
+  }
+
+  #knownCuts(take: FileTake): Uint32Array | undefined {
+    const { sizeBytes } = take.facts
+    const worthwhile = take.stream.files === 'whole' && take.startOffset === 0 && sizeBytes > chunkSizes.least
+    return worthwhile && this.#draft ? this.#options.journal.knownFile(this.#draft.epoch, sizeBytes) : undefined
+  }
+
+  #knownHash(bytes: Uint8Array): Uint8Array | undefined {
+    const hash = sha256(bytes)
+    return this.#draft?.builder.knows(hash) ? hash : undefined
+  }
+
+  #begin(take: FileTake, offset: number): void {
+    const { mode, modifiedUs } = take.facts
+    this.#draft?.builder.beginEntry(take.stream, { path: take.path, fileId: take.fileId, mode, modifiedUs, offset })
+  }
+
+  async #add(take: FileTake, bytes: Uint8Array, hash: Uint8Array | undefined): Promise<void> {
+    await this.#draft?.builder.addChunk(take.stream, bytes, hash ?? sha256(bytes))
+  }
+
+  /** Seals in the middle of a file, at the boundary behind `chunk`, and goes on with the file in the next pack. */
+  async #sealInside(take: FileTake, packing: FilePacking, chunk: Uint8Array): Promise<void> {
+    const fingerprint = { head: take.fingerprint().head, tail: sha256(chunk.subarray(-fingerprintBytes)) }
+    this.#draft?.builder.endEntry(false)
+    this.#draft?.cursors.push(cursorOf(take, packing.offset, false, fingerprint, chunkerStart))
+    await this.seal()
+    await this.#open(take)
+    this.#begin(take, packing.offset)
+  }
+
+  async #finish(take: FileTake, packing: FilePacking): Promise<void> {
+    if (!(await take.unchanged())) {
+      this.#draft?.builder.dropEntry()
+      this.#callbacks.onTorn(take)
+      return
+    }
+    const complete = take.stream.files === 'whole'
+    this.#draft?.builder.endEntry(complete)
+    this.#draft?.cursors.push(cursorOf(take, packing.offset, complete, take.fingerprint(), packing.state))
+    if (complete && take.startOffset === 0 && packing.chunkSizes.length > 1) {
+      this.#draft?.knownFiles.push({ size: packing.offset, chunkSizes: Uint32Array.from(packing.chunkSizes) })
+    }
+  }
+
+  /** Seals the draft: spool file durable and named, then one transaction. Until that transaction nothing has happened. */
+  async seal(): Promise<void> {
+    const draft = this.#draft
+    if (!draft) return
+    if (draft.builder.empty) return this.end()
+    const { journal, lineages, now, emit } = this.#options
+    const sealedAt = now()
+    const body = await draft.builder.finish(sealedAt)
+    await draft.file.commit(body.bodyHash)
+    this.#draft = undefined
+    const { bodyHash, bodyBytes, rawBytes, newBytes, chunks, ordinals } = body
+    journal.commitSeal({
+      pack: { id: draft.sealNumber, queue: this.#queue, bodyHash, bodyBytes, rawBytes, newBytes, sealedAt },
+      epoch: draft.epoch, chunks, ordinals, cursors: draft.cursors, knownFiles: draft.knownFiles,
+    })
+    for (const [stream, lineage] of body.lineages) lineages.set(draft.epoch, stream, lineage)
+    emit({ event: 'pack.sealed', pack: toHex(bodyHash).slice(0, 12), rawBytes, newBytes, packBytes: bodyBytes })
+    await this.#callbacks.onSealed?.()
+  }
+}
+
+/** Cuts one file's bytes into chunks, whatever buffers they come in. */
+class FilePacking {
+  offset: number
+  readonly chunkSizes: number[] = []
+  readonly #cuts: FileCuts
+  /** Bytes since the last boundary that came in earlier buffers. */
+  readonly #carry: Buffer
+  #carried = 0
+
+  constructor(take: FileTake, known: Uint32Array | undefined, carry: Buffer) {
+    this.#carry = carry
+    this.offset = take.startOffset
+    this.#cuts = new FileCuts(take.chunker, known)
+  }
+
+  get state(): ChunkerState {
+    return this.#cuts.state
+  }
+
+  /** Yields the chunks that end in `buffer`; each is valid until the next one. */
+  *feed(buffer: Uint8Array, test: (bytes: Uint8Array) => Uint8Array | undefined): Iterable<{ readonly bytes: Uint8Array; readonly hash?: Uint8Array }> {
+    for (let at = 0; at < buffer.length; ) {
+      const cut = this.#cuts.next(buffer.subarray(at), test)
+      const piece = buffer.subarray(at, at + cut.length)
+      at += cut.length
+      if (!cut.found || this.#carried > 0) {
+        this.#carry.set(piece, this.#carried)
+        this.#carried += piece.length
+      }
+      if (!cut.found) return
+      const bytes = this.#carried > 0 ? this.#carry.subarray(0, this.#carried) : piece
+      this.#carried = 0
+      this.chunkSizes.push(bytes.length)
+      yield cut.hash ? { bytes, hash: cut.hash } : { bytes }
+    }
+  }
+
+  /** What is left behind the last boundary at the end of the file. */
+  rest(): Uint8Array {
+    if (this.#carried > 0) this.chunkSizes.push(this.#carried)
+    return this.#carry.subarray(0, this.#carried)
+  }
+}
+
+function cursorOf(take: FileTake, offset: number, complete: boolean, fingerprint: Fingerprint, chunker: ChunkerState): Cursor {
+  const { stream, path, fileId, facts } = take
+  return { stream: stream.name, path, fileId, offset, complete, fingerprint, chunker, facts }
+}

@@ -1,0 +1,167 @@
+import type { LogContent } from './read-log.ts'
+import type { FileVersion } from './versions.ts'
+import { constants } from 'node:fs'
+import { lstat, mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises'
+import { SluiceError, systemCode } from '../observe/error.ts'
+import { segmentChunks } from './device-log.ts'
+import { keyOf, sha256 } from './sha256.ts'
+import { Placement } from './versions.ts'
+
+export interface RestoreOptions {
+  readonly content: LogContent
+  /** Folder to rebuild into; made when missing. Files land in `<out>/<stream>/<path>`. */
+  readonly out: string
+  /** Only these streams. */
+  readonly streams?: ReadonlySet<string>
+  /** Only files changed at or after this time, milliseconds since the epoch. */
+  readonly since?: number
+  /** Leave older versions of a path out. */
+  readonly latestOnly: boolean
+  readonly signal?: AbortSignal
+  readonly onBytes?: (bytes: number) => void
+}
+
+export interface RestoreReport {
+  files: number
+  bytes: number
+  /** Files that were there already, byte for byte. */
+  present: number
+  /** Older versions of a path, kept as `NAME.~n~`. */
+  older: number
+  /** `whole` versions whose end never arrived: they may be torn and are left out. */
+  incomplete: number
+  readonly problems: SluiceError[]
+}
+
+/**
+ * Rebuilds capture files with names, permission bits and modification times. A file appears under its name only when
+ * every chunk of it was checked; what the folder already holds is checked and kept. Links in `out` are not followed.
+ */
+export async function restore(options: RestoreOptions): Promise<RestoreReport> {
+  const { content, streams, since, out } = options
+  const report: RestoreReport = { files: 0, bytes: 0, present: 0, older: 0, incomplete: 0, problems: [] }
+  await mkdir(out, { recursive: true })
+  for (const [name, version] of placed(content.versions.newestFirst(), options.latestOnly, report)) {
+    if (options.signal?.aborted) throw new SluiceError('aborted', 'rebuilding was stopped; run it again to go on')
+    if (streams && !streams.has(version.stream)) continue
+    if (since !== undefined && version.modifiedUs < since * 1000) continue
+    try {
+      await restoreFile(options, name, version, report)
+    } catch (error) {
+      if (!(error instanceof SluiceError) || error.code === 'aborted' || error.code === 'pull-target') throw error
+      report.problems.push(error)
+    }
+  }
+  return report
+}
+
+/** Every version with its place below `out`, in the order of the log, which is the order their content lies in. */
+function placed(newestFirst: readonly FileVersion[], latestOnly: boolean, report: RestoreReport): [string, FileVersion][] {
+  const byPath = new Map<string, FileVersion[]>()
+  for (const version of newestFirst) {
+    if (!version.complete) {
+      report.incomplete++
+      continue
+    }
+    const key = `${version.stream}/${keyOf(version.path)}`
+    byPath.set(key, [...(byPath.get(key) ?? []), version])
+  }
+  const placement = new Placement()
+  const result: [string, FileVersion][] = []
+  for (const [path, versions] of byPath) {
+    const names = placement.place(path, latestOnly ? 1 : versions.length)
+    names.forEach((name, index) => result.push([name, versions[index] as FileVersion]))
+    report.older += names.length - 1
+  }
+  return result.sort((a, b) => a[1].latest - b[1].latest)
+}
+
+async function restoreFile(options: RestoreOptions, name: string, version: FileVersion, report: RestoreReport): Promise<void> {
+  const target = Buffer.concat([Buffer.from(`${options.out}/`), Buffer.from(name, 'latin1')])
+  await makeParents(options.out, name)
+  if (await isPresent(target, version)) {
+    report.present++
+  } else {
+    const temporary = Buffer.concat([target, Buffer.from('.pull~')])
+    try {
+      await write(options, temporary, version)
+      await rename(temporary, target)
+    } catch (error) {
+      await rm(temporary, { force: true })
+      throw targetError(target, error)
+    }
+  }
+  report.files++
+  report.bytes += version.bytes
+  options.onBytes?.(version.bytes)
+}
+
+async function makeParents(out: string, name: string): Promise<void> {
+  const parts = name.split('/').slice(0, -1)
+  let folder = Buffer.from(out)
+  for (const part of parts) {
+    folder = Buffer.concat([folder, Buffer.from('/'), Buffer.from(part, 'latin1')])
+    try {
+      await mkdir(folder)
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST' || !(await lstat(folder)).isDirectory()) throw targetError(folder, error)
+    }
+  }
+}
+
+function targetError(path: Buffer, error: unknown): unknown {
+  const code = systemCode(error)
+  if (error instanceof SluiceError || code === undefined) return error
+  return new SluiceError('pull-target', `${path.toString()} cannot be written (${code}): choose an empty folder with room, or clear the way`, { cause: error })
+}
+
+/** Whether the file is there with exactly this content; mode and time are then set again. */
+async function isPresent(path: Buffer, version: FileVersion): Promise<boolean> {
+  let file: FileHandle
+  try {
+    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+  } catch {
+    return false
+  }
+  try {
+    const facts = await file.stat()
+    if (!facts.isFile() || facts.size !== version.bytes) return false
+    let offset = 0
+    for (const segment of version.segments) {
+      for (const chunk of segmentChunks(segment)) {
+        const bytes = Buffer.allocUnsafe(chunk.bytes)
+        const { bytesRead } = await file.read(bytes, 0, chunk.bytes, offset)
+        if (bytesRead !== chunk.bytes || Buffer.compare(sha256(bytes), chunk.hash) !== 0) return false
+        offset += chunk.bytes
+      }
+    }
+    await setFacts(file, version)
+    return true
+  } finally {
+    await file.close()
+  }
+}
+
+async function write(options: RestoreOptions, path: Buffer, version: FileVersion): Promise<void> {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW
+  const file = await open(path, flags, 0o600)
+  try {
+    for (const segment of version.segments) {
+      for await (const bytes of options.content.log.content(segment)) {
+        if (options.signal?.aborted) throw new SluiceError('aborted', 'rebuilding was stopped; run it again to go on')
+        await file.writeFile(bytes)
+      }
+    }
+    await setFacts(file, version)
+  } finally {
+    await file.close()
+  }
+}
+
+/** Permission bits without set-user-id and the like: they come from another machine. */
+async function setFacts(file: FileHandle, version: FileVersion): Promise<void> {
+  await file.chmod(version.mode & 0o777)
+  // Half a microsecond more, because seconds as a double fall just below the microsecond they mean.
+  const seconds = (version.modifiedUs + 0.5) / 1e6
+  await file.utimes(seconds, seconds)
+}

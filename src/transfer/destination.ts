@@ -1,0 +1,69 @@
+/** Where a pack stands in a device log. `<seq, ten digits>-<hash, hex>.pack` below the device's name. */
+export interface PackName {
+  readonly device: string
+  /** 1, 2, 3 … without gaps. */
+  readonly seq: number
+  /** SHA-256 of the pack's header, lower-case hex. The header holds the hash of everything behind it. */
+  readonly hash: string
+}
+
+/** Random access to a pack's bytes, wherever they are. */
+export interface ByteSource {
+  readonly sizeBytes: number
+  /** Exactly `length` bytes from `offset`; throws when the source ends before. */
+  read(offset: number, length: number): Promise<Uint8Array>
+}
+
+/** A pack to send. Its bytes are stable: reading a range twice gives the same bytes, also after a restart. */
+export interface OutgoingPack extends ByteSource {
+  readonly name: PackName
+}
+
+export interface PutOptions {
+  /** Aborting ends the transfer within one slice; what arrived is kept for resuming. */
+  readonly signal?: AbortSignal
+  /** Called after each slice is handed over, with the bytes of it. */
+  readonly onSent?: (bytes: number) => void
+}
+
+/** Largest piece handed to a destination at once, so that a pause takes effect within one of them. */
+export const sliceBytes = 64 << 10
+
+/**
+ * Where device logs are written. Every implementation passes test/suites/destination.ts.
+ * Errors are `SluiceError`s with `destination-*` codes, `transient` where waiting helps.
+ */
+export interface Destination {
+  /** Address as in the config, for messages and for telling destinations apart. */
+  readonly url: string
+  /** The pack with the highest seq, or undefined for an empty log. */
+  head(device: string): Promise<PackName | undefined>
+  /**
+   * Sends a pack and returns once it is durable there. An earlier attempt that was cut is resumed at its byte.
+   * Sending a pack that is already there moves no bytes and succeeds.
+   */
+  put(pack: OutgoingPack, options?: PutOptions): Promise<void>
+  /** Gives up a pack that was partly sent: its partial bytes are removed. A complete pack stays. */
+  abandon(name: PackName): Promise<void>
+  /** Devices that have a log here, in byte order. */
+  devices(): Promise<string[]>
+  /** The log of a device in order of seq. Names that are no pack names are skipped. */
+  list(device: string): Promise<PackName[]>
+  /** Opens a pack for reading. The caller closes it. */
+  open(name: PackName): Promise<ByteSource & AsyncDisposable>
+}
+
+/** `0000000012-<hash>.pack` */
+export function packFileName(name: PackName): string {
+  return `${String(name.seq).padStart(10, '0')}-${name.hash}.pack`
+}
+
+const packFilePattern = /^(\d{10,16})-([0-9a-f]{64})\.pack$/
+
+/** The pack name in a file name, or undefined when it is not one in canonical form. */
+export function parsePackFileName(device: string, fileName: string): PackName | undefined {
+  const match = packFilePattern.exec(fileName)
+  if (!match?.[1] || !match[2]) return undefined
+  const name = { device, seq: Number(match[1]), hash: match[2] }
+  return name.seq >= 1 && Number.isSafeInteger(name.seq) && packFileName(name) === fileName ? name : undefined
+}

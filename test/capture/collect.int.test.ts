@@ -1,0 +1,412 @@
+import { execFileSync } from 'node:child_process'
+import * as fs from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { Bench, type Got } from './bench-folder.ts'
+
+const text = (got: readonly Got[]): string[] => got.map(({ path, startOffset, bytes }) => `${path}@${startOffset}:${bytes}`)
+const sorted = (got: readonly Got[]): string[] => text(got).sort()
+
+describe('append streams', () => {
+  test('only new bytes are taken, and nothing when nothing is new', async () => {
+    await using bench = new Bench()
+    fs.writeFileSync(bench.at('log'), 'one')
+    expect(text(await bench.once())).toEqual(['log@0:one'])
+    expect(await bench.once()).toEqual([])
+    fs.appendFileSync(bench.at('log'), 'two')
+    expect(text(await bench.once())).toEqual(['log@3:two'])
+    expect(bench.told()).toEqual([])
+  })
+
+  test.each(['log.1', 'elsewhere'])('rotation to %s delivers the unread tail under the same id, once', async (rotated) => {
+    await using bench = new Bench({ include: ['log*'] })
+    fs.writeFileSync(bench.at('log'), 'one')
+    const [first] = await bench.once()
+    fs.appendFileSync(bench.at('log'), 'tail')
+    fs.renameSync(bench.at('log'), bench.at(rotated))
+    fs.writeFileSync(bench.at('log'), 'new')
+    const got = await bench.once()
+    expect(sorted(got)).toEqual(['log@0:new', `${rotated}@3:tail`].sort())
+    expect(got.find(({ path }) => path === rotated)?.fileId).toBe(first?.fileId)
+    expect(bench.told()).toEqual(['capture.renamed'])
+    expect(await bench.once()).toEqual([])
+  })
+
+  test('a chain of rotations keeps every id', async () => {
+    await using bench = new Bench()
+    const ids = new Map<string, string>()
+    for (let generation = 0; generation < 5; generation++) {
+      for (let n = generation; n > 0; n--) fs.renameSync(bench.at(n === 1 ? 'log' : `log.${n - 1}`), bench.at(`log.${n}`))
+      fs.writeFileSync(bench.at('log'), `generation ${generation}`)
+      for (const { fileId, bytes } of await bench.once()) if (bytes) ids.set(bytes, fileId)
+    }
+    expect([...ids.keys()]).toEqual([0, 1, 2, 3, 4].map((n) => `generation ${n}`))
+    expect(bench.cursors.size).toBe(5)
+    expect(bench.told()).toEqual(Array(10).fill('capture.renamed'))
+  })
+
+  test('a rename without new bytes is told by a take without bytes', async () => {
+    await using bench = new Bench()
+    fs.writeFileSync(bench.at('a'), 'one')
+    const [first] = await bench.once()
+    fs.renameSync(bench.at('a'), bench.at('b'))
+    expect(await bench.once()).toEqual([{ path: 'b', fileId: first?.fileId, startOffset: 3, bytes: '' }])
+    expect(await bench.once()).toEqual([])
+  })
+
+  test('truncation begins a new generation', async () => {
+    await using bench = new Bench()
+    fs.writeFileSync(bench.at('log'), 'long enough')
+    const [first] = await bench.once()
+    fs.truncateSync(bench.at('log'))
+    fs.appendFileSync(bench.at('log'), 'short')
+    const [second] = await bench.once()
+    expect(second).toMatchObject({ startOffset: 0, bytes: 'short' })
+    expect(second?.fileId).not.toBe(first?.fileId)
+    expect(bench.told()).toEqual(['capture.truncated'])
+  })
+
+  test('copy-truncate: the copy and the regrown file are files of their own', async () => {
+    await using bench = new Bench()
+    fs.writeFileSync(bench.at('log'), 'long enough')
+    await bench.once()
+    fs.copyFileSync(bench.at('log'), bench.at('log.1'))
+    fs.truncateSync(bench.at('log'))
+    fs.appendFileSync(bench.at('log'), 'regrown beyond the old size')
+    expect(sorted(await bench.once())).toEqual(['log.1@0:long enough', 'log@0:regrown beyond the old size'])
+    expect(bench.told()).toEqual(['capture.replaced'])
+  })
+
+  test('a file rewritten to the same size within one step of the file clock is seen', async () => {
+    await using bench = new Bench()
+    for (let n = 0; n < 50; n++) {
+      fs.writeFileSync(bench.at('log'), `contents ${10 + n}`)
+      expect(text(await bench.once())).toEqual([`log@0:contents ${10 + n}`])
+    }
+  })
+
+  test('a replacement under the same name is a new generation', async () => {
+    await using bench = new Bench()
+    fs.writeFileSync(bench.at('log'), 'one')
+    await bench.once()
+    fs.writeFileSync(bench.at('other'), 'one and more')
+    fs.renameSync(bench.at('other'), bench.at('log'))
+    expect(text(await bench.once())).toEqual(['log@0:one and more'])
+    expect(bench.told()).toEqual(['capture.replaced'])
+    expect(bench.cursors.size).toBe(1)
+  })
+
+  test('a deleted file is told once and its cursor can go', async () => {
+    await using bench = new Bench()
+    fs.writeFileSync(bench.at('log'), 'one')
+    await bench.once()
+    fs.rmSync(bench.at('log'))
+    await bench.once()
+    await bench.once()
+    expect(bench.events).toEqual([{ event: 'capture.deleted', stream: 'test', packedBytes: 3, unreadBytes: 0 }])
+    expect(bench.cursors.size).toBe(0)
+  })
+
+  test('deleted and created again, with the inode given to the new file, is a new generation', async (ctx) => {
+    await using bench = new Bench()
+    fs.writeFileSync(bench.at('log'), 'the first')
+    const before = fs.statSync(bench.at('log')).ino
+    await bench.once()
+    fs.rmSync(bench.at('log'))
+    fs.writeFileSync(bench.at('log'), 'the other one')
+    if (fs.statSync(bench.at('log')).ino !== before) ctx.skip('this file system gave another inode')
+    expect(text(await bench.once())).toEqual(['log@0:the other one'])
+    expect(bench.told()).toEqual(['capture.replaced'])
+  })
+
+  test('two names of one file are one capture file', async () => {
+    await using bench = new Bench()
+    fs.writeFileSync(bench.at('a'), 'one')
+    await bench.once()
+    fs.linkSync(bench.at('a'), bench.at('b'))
+    fs.appendFileSync(bench.at('b'), 'two')
+    expect(text(await bench.once())).toEqual(['a@3:two'])
+    expect(await bench.once()).toEqual([])
+    expect(bench.told()).toEqual([])
+  })
+
+  test('empty files are taken once, as files without bytes', async () => {
+    await using bench = new Bench()
+    fs.writeFileSync(bench.at('empty'), '')
+    const got = await bench.once()
+    expect(text(got)).toEqual(['empty@0:'])
+    expect(await bench.once()).toEqual([])
+    fs.appendFileSync(bench.at('empty'), 'x')
+    expect(await bench.once()).toEqual([{ path: 'empty', fileId: got[0]?.fileId, startOffset: 0, bytes: 'x' }])
+  })
+
+  test('a file over 4 GiB costs its tail only', async () => {
+    await using bench = new Bench()
+    const far = 5 * 2 ** 30
+    fs.writeFileSync(bench.at('big'), 'x')
+    fs.truncateSync(bench.at('big'), far)
+    for await (const take of bench.capture.takes({ asItStands: true })) {
+      const zeros = new Uint8Array(4096)
+      const { RollingFingerprint } = await import('../../src/capture/fingerprint.ts')
+      const head = Uint8Array.from(zeros, (_, index) => (index === 0 ? 120 : 0))
+      const { path, fileId, chunker, facts } = take
+      const fingerprint = new RollingFingerprint(head, zeros).value()
+      bench.cursors.put({ stream: 'test', path, fileId, offset: far, complete: false, fingerprint, chunker, facts })
+    }
+    fs.appendFileSync(bench.at('big'), 'the tail')
+    expect(text(await bench.once())).toEqual([`big@${far}:the tail`])
+  })
+})
+
+describe('whole streams', () => {
+  const whole = { files: 'whole' } as const
+
+  test('a version is taken once, a changed file as a new version', async () => {
+    await using bench = new Bench(whole)
+    fs.writeFileSync(bench.at('a'), 'one')
+    const [first] = await bench.once()
+    expect(await bench.once()).toEqual([])
+    fs.appendFileSync(bench.at('a'), 'two')
+    const [second] = await bench.once()
+    expect(second).toMatchObject({ startOffset: 0, bytes: 'onetwo' })
+    expect(second?.fileId).not.toBe(first?.fileId)
+    expect(bench.told()).toEqual([])
+  })
+
+  test('a version half packed goes on where it stood', async () => {
+    await using bench = new Bench(whole)
+    fs.writeFileSync(bench.at('a'), 'x'.repeat(100) + 'y'.repeat(3_000_000))
+    for await (const take of bench.capture.takes({ asItStands: true })) {
+      for await (const bytes of take.read()) {
+        const { path, fileId, chunker, facts } = take
+        bench.cursors.put({ stream: 'test', path, fileId, offset: bytes.length, complete: false, fingerprint: take.fingerprint(), chunker, facts })
+        break
+      }
+    }
+    const [rest] = await bench.once()
+    expect(rest).toMatchObject({ startOffset: 2 ** 20, fileId: '0000000100000000' })
+    expect(rest?.bytes.length).toBe(3_000_100 - 2 ** 20)
+  })
+
+  test('a file that changes while it is read is torn, and taken again', async () => {
+    await using bench = new Bench(whole)
+    fs.writeFileSync(bench.at('a'), 'one')
+    let verdict: boolean | undefined
+    for await (const take of bench.capture.takes({ asItStands: true })) {
+      for await (const bytes of take.read()) expect(bytes.length).toBe(3)
+      fs.writeFileSync(bench.at('a'), 'two')
+      verdict = await take.unchanged()
+    }
+    expect(verdict).toBe(false)
+    expect(bench.told()).toEqual(['capture.torn'])
+    expect(bench.capture.pending()).toMatchObject([{ files: 1, bytes: 3 }])
+    expect(text(await bench.once())).toEqual(['a@0:two'])
+  })
+
+  test('a file being written waits until it is quiet, and the next look is announced', async () => {
+    await using bench = new Bench({ ...whole, quietMs: 5_000 })
+    bench.capture.start()
+    const writer = fs.openSync(bench.at('a'), 'w')
+    fs.writeSync(writer, 'one')
+    expect(await bench.collect()).toEqual([])
+    const [waiting] = bench.capture.pending()
+    const changedAt = fs.statSync(bench.at('a')).ctimeMs
+    expect(Math.abs((waiting?.readyAt ?? 0) - changedAt - 5_000)).toBeLessThan(1_000)
+    bench.skewMs = 6_000
+    expect(text(await bench.collect())).toEqual(['a@0:one'])
+    fs.closeSync(writer)
+  })
+
+  test('a file renamed into place is taken without waiting', async () => {
+    await using bench = new Bench({ ...whole, include: ['*.png'] })
+    bench.capture.start()
+    await bench.collect()
+    fs.writeFileSync(bench.at('a.tmp'), 'one')
+    fs.renameSync(bench.at('a.tmp'), bench.at('a.png'))
+    expect(text(await bench.until((got) => got.length > 0))).toEqual(['a.png@0:one'])
+  })
+
+  test('a closed file is taken without waiting where every process can be seen', async (ctx) => {
+    const { openForWriting } = await import('../../src/capture/writers.ts')
+    const probe = { device: 0n, inode: 0n, sizeBytes: 0, modifiedUs: 0, changedUs: 0, mode: 0 }
+    if (!(await openForWriting(Date.now)).closed(probe)) ctx.skip('other users’ processes are hidden from this user')
+    await using bench = new Bench(whole)
+    bench.capture.start()
+    const writer = fs.openSync(bench.at('open'), 'w')
+    fs.writeSync(writer, 'one')
+    fs.writeFileSync(bench.at('closed'), 'two')
+    expect(text(await bench.until((got) => got.length > 0))).toEqual(['closed@0:two'])
+    fs.closeSync(writer)
+    expect(text(await bench.until((got) => got.length > 0))).toEqual(['open@0:one'])
+  })
+})
+
+describe('the stream’s folder', () => {
+  test('any name the OS allows is taken as it is', async () => {
+    await using bench = new Bench()
+    const names = ['new\nline', '\xff\xfe not utf-8', 'ünï', '-rf', ' ', '..hidden', 'a'.repeat(255)]
+    for (const name of names) fs.writeFileSync(Buffer.from(join(bench.folder, name), 'latin1'), name)
+    expect((await bench.once()).map(({ path }) => path).sort()).toEqual([...names].sort())
+    expect(await bench.once()).toEqual([])
+  })
+
+  test('links, fifos, sockets and devices are passed over', async () => {
+    await using bench = new Bench()
+    await using outside = new Bench()
+    fs.writeFileSync(outside.at('secret'), 'secret')
+    fs.symlinkSync(outside.at('secret'), bench.at('file-link'))
+    fs.symlinkSync(outside.folder, bench.at('folder-link'))
+    fs.symlinkSync(bench.folder, bench.at('loop'))
+    execFileSync('mkfifo', [bench.at('fifo')])
+    if (process.getuid?.() === 0) execFileSync('mknod', [bench.at('device'), 'c', '1', '5'])
+    const server = createServer().listen(bench.at('socket'))
+    await new Promise((resolve) => server.once('listening', resolve))
+    fs.writeFileSync(bench.at('plain'), 'plain')
+    bench.capture.start()
+    expect(text(await bench.once())).toEqual(['plain@0:plain'])
+    server.close()
+    expect(bench.told()).toEqual([])
+  })
+
+  test('an unreadable file or folder is told once, then again only after it was readable', async (ctx) => {
+    if (process.getuid?.() !== 0) return ctx.skip('needs root to become another user')
+    await using bench = new Bench()
+    fs.chmodSync(bench.base, 0o755)
+    fs.writeFileSync(bench.at('file'), 'x', { mode: 0o600 })
+    fs.mkdirSync(bench.at('closed'), { mode: 0o700 })
+    fs.writeFileSync(bench.at('open'), 'open', { mode: 0o644 })
+    process.seteuid?.(65534)
+    try {
+      bench.capture.start()
+      expect(text(await bench.collect())).toEqual(['open@0:open'])
+      await bench.once()
+      expect(bench.events).toHaveLength(2)
+      for (const what of ['file', 'folder']) {
+        expect(bench.events).toContainEqual({ event: 'capture.unreadable', stream: 'test', errno: 'EACCES', what })
+      }
+      process.seteuid?.(0)
+      fs.chmodSync(bench.at('file'), 0o644)
+      process.seteuid?.(65534)
+      expect(text(await bench.until((got) => got.length > 0))).toEqual(['file@0:x'])
+    } finally {
+      process.seteuid?.(0)
+    }
+  })
+
+  test('a folder that is missing, comes, goes and comes back is told and watched', async () => {
+    await using base = new Bench()
+    const folder = join(base.base, 'not', 'yet')
+    await using bench = new Bench({}, folder)
+    bench.capture.start()
+    expect(await bench.collect()).toEqual([])
+    expect(bench.told()).toEqual(['capture.folder-missing'])
+    fs.mkdirSync(folder, { recursive: true })
+    fs.writeFileSync(bench.at('a'), 'one')
+    expect(text(await bench.until((got) => got.length > 0))).toEqual(['a@0:one'])
+    expect(bench.told()).toEqual(['capture.folder-back'])
+    fs.renameSync(join(base.base, 'not'), join(base.base, 'away'))
+    expect(await bench.collect()).toEqual([])
+    expect(bench.told()).toEqual(['capture.folder-missing'])
+    expect(bench.cursors.size).toBe(1)
+    fs.renameSync(join(base.base, 'away'), join(base.base, 'not'))
+    fs.writeFileSync(bench.at('b'), 'two')
+    expect(text(await bench.until((got) => got.length > 0))).toEqual(['b@0:two'])
+    expect(bench.told()).toEqual(['capture.folder-back'])
+  })
+
+  test('a hundred thousand files: each is taken once, then costs one lookup', async () => {
+    await using bench = new Bench({ files: 'whole' })
+    const count = 100_000
+    for (let n = 0; n < count; n++) fs.closeSync(fs.openSync(bench.at(`capture-${n}.json`), 'w'))
+    let takes = 0
+    for await (const take of bench.capture.takes({ asItStands: true })) {
+      await bench.pack(take)
+      takes += 1
+    }
+    expect(takes).toBe(count)
+    bench.cursors.lookups = 0
+    expect(await bench.once()).toEqual([])
+    expect(bench.cursors.lookups).toBe(count)
+  }, 120_000)
+})
+
+describe('watching', () => {
+  test('what happened while stopped is found at the start', async () => {
+    await using bench = new Bench()
+    fs.writeFileSync(bench.at('log'), 'one')
+    await bench.once()
+    fs.appendFileSync(bench.at('log'), 'two')
+    fs.writeFileSync(bench.at('other'), 'three')
+    bench.restart()
+    expect(sorted(await bench.collect())).toEqual(['log@3:two', 'other@0:three'])
+  })
+
+  test('appends, rotations, new folders and deletions are told by events', async () => {
+    await using bench = new Bench()
+    bench.capture.start()
+    await bench.collect()
+    fs.mkdirSync(bench.at('deep/er'), { recursive: true })
+    fs.writeFileSync(bench.at('deep/er/log'), 'one')
+    expect(text(await bench.until((got) => got.length > 0))).toEqual(['deep/er/log@0:one'])
+    fs.appendFileSync(bench.at('deep/er/log'), 'two')
+    expect(text(await bench.until((got) => got.length > 0))).toEqual(['deep/er/log@3:two'])
+    fs.renameSync(bench.at('deep/er/log'), bench.at('deep/er/log.1'))
+    fs.writeFileSync(bench.at('deep/er/log'), 'three')
+    expect(text(await bench.until((got) => got.length > 1))).toEqual(['deep/er/log.1@6:', 'deep/er/log@0:three'])
+    fs.renameSync(bench.at('deep/er'), bench.at('moved'))
+    fs.appendFileSync(bench.at('moved/log'), 'four')
+    expect(sorted(await bench.until((got) => got.length > 1))).toEqual(['moved/log.1@6:', 'moved/log@5:four'])
+    expect([...new Set(bench.told())]).toEqual(['capture.renamed'])
+    fs.rmSync(bench.at('moved'), { recursive: true })
+    await bench.until(() => bench.events.length >= 2)
+    expect(bench.told()).toEqual(['capture.deleted', 'capture.deleted'])
+    expect(bench.cursors.size).toBe(0)
+  })
+
+  test('an overflow of the kernel’s queue loses nothing', async () => {
+    await using bench = new Bench()
+    bench.capture.start()
+    await bench.collect()
+    const count = Number(fs.readFileSync('/proc/sys/fs/inotify/max_queued_events', 'utf8')) + 1_000
+    for (let n = 0; n < count; n++) fs.closeSync(fs.openSync(bench.at(`f${n}`), 'w'))
+    expect((await bench.until((got) => got.length >= count)).length).toBe(count)
+    expect(bench.told()).toContain('capture.rescan')
+  }, 120_000)
+
+  test('idle, it keeps no timer', async () => {
+    await using bench = new Bench()
+    fs.writeFileSync(bench.at('log'), 'one')
+    const timers = (): number => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+    const before = timers()
+    bench.capture.start()
+    await bench.collect()
+    expect(timers()).toBe(before)
+    expect(bench.capture.pending()).toEqual([])
+  })
+
+  test('pending tells the bytes that wait, but looks at nothing of a paused stream', async () => {
+    await using bench = new Bench()
+    bench.capture.start()
+    await bench.collect()
+    bench.capture.pause(new Set(['test']))
+    fs.writeFileSync(bench.at('log'), 'twelve bytes')
+    while (bench.capture.pending().length === 0) await new Promise(setImmediate)
+    expect(bench.capture.pending()).toMatchObject([{ bytes: 0, files: 1, scan: false }])
+    expect(await bench.collect()).toEqual([])
+    bench.capture.pause(new Set())
+    expect(bench.capture.pending()).toMatchObject([{ bytes: 12, files: 1 }])
+    expect(text(await bench.collect())).toEqual(['log@0:twelve bytes'])
+  })
+
+  test('a caller that stops half-way gets the rest next time', async () => {
+    await using bench = new Bench()
+    for (const name of ['a', 'b', 'c']) fs.writeFileSync(bench.at(name), name)
+    bench.capture.start()
+    for await (const take of bench.capture.takes({ asItStands: false })) {
+      await bench.pack(take)
+      break
+    }
+    expect((await bench.collect()).length).toBe(2)
+  })
+})

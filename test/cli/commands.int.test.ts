@@ -1,0 +1,165 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+import { describe, expect, test } from 'vitest'
+
+import { readSettings } from '../../src/journal/settings.ts'
+import { root, sandbox } from './run.ts'
+import type { Finished } from './run.ts'
+
+function json(finished: Finished): unknown {
+  expect(finished.stderr).toBe('')
+  expect(finished.stdout.endsWith('\n') && finished.stdout.trimEnd().includes('\n')).toBe(false)
+  return JSON.parse(finished.stdout)
+}
+
+describe('help', () => {
+  test('of every command ends with examples and fits 80 columns', async () => {
+    using box = sandbox()
+    const waiting: string[][] = [[]]
+    const seen: string[] = []
+    for (let command = waiting.shift(); command; command = waiting.shift()) {
+      const { code, stdout, stderr } = await box.sluice(...command, '--help')
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+      expect(stdout, command.join(' ')).toMatch(/\nExamples:\n {2}sluice .+\n {6}\S/)
+      expect(stdout.split('\n').filter((line) => line.length > 80)).toEqual([])
+      seen.push(command.join(' '))
+      const listed = /\nCommands:\n([\s\S]*?)\n\n/.exec(stdout)?.[1] ?? ''
+      for (const [, name = ''] of listed.matchAll(/^ {2}([a-z-]+)/gm)) if (name !== 'help') waiting.push([...command, name])
+    }
+    expect(seen).toEqual(expect.arrayContaining(['', 'pause', 'resume', 'cap', 'config', 'cap set', 'cap list', 'cap remove', 'config check', 'config show']))
+    const files = readdirSync(join(root, 'cli/commands')).map((file) => file.replace('.ts', ''))
+    expect(seen).toEqual(expect.arrayContaining(files))
+  })
+
+  test('is what a bare command gets, as bad usage', async () => {
+    using box = sandbox()
+    for (const command of [[], ['cap']]) {
+      const { code, stdout, stderr } = await box.sluice(...command)
+      expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+      expect(stderr).toContain('Usage: sluice')
+    }
+  })
+})
+
+describe('bad usage exits with 2, says what and where to look, and prints no stack', () => {
+  test.each([
+    [['nope'], 'sluice: unknown command \'nope\'. See: sluice --help\n'],
+    [['pauze'], 'sluice: unknown command \'pauze\' (Did you mean pause?). See: sluice --help\n'],
+    [['pause', '--jsn'], 'sluice: unknown option \'--jsn\' (Did you mean --json?). See: sluice --help\n'],
+    [['config', 'check'], 'sluice: missing required argument \'file\'. See: sluice --help\n'],
+    [['pause', 'soon'], 'sluice: "soon" is no time to pause: allowed are 30m, 2h, 1h30m (at most 366d) or until 18:00\n'],
+    [['pause', 'until', '25:00'], 'sluice: "until 25:00" is no time to pause: allowed are 30m, 2h, 1h30m (at most 366d) or until 18:00\n'],
+    [['pause', '900d'], 'sluice: "900d" is no time to pause: allowed are 30m, 2h, 1h30m (at most 366d) or until 18:00\n'],
+    [['cap', 'set', '5/fortnight'], 'sluice: "5/fortnight" is no cap: allowed are a size and a period such as 5GB/month, 1GB/week or 200MB/day\n'],
+    [['cap', 'set', '0/day'], 'sluice: "0/day" is no cap: allowed are a size and a period such as 5GB/month, 1GB/week or 200MB/day\n'],
+    [['cap', 'set', '5GB/day', '--reset-day', '3'], 'sluice: --reset-day is for caps per month, not per day\n'],
+    [['cap', 'remove'], 'sluice: which cap? you have set none\n'],
+    [['cap', 'remove', 'day'], 'sluice: there is no cap "day"; you have set none\n'],
+  ])('%j', async (command, message) => {
+    using box = sandbox()
+    expect(await box.sluice(...command)).toEqual({ code: 2, signal: null, stdout: '', stderr: message })
+  })
+
+  test('with --json the error is an object on stderr', async () => {
+    using box = sandbox()
+    const { code, stdout, stderr } = await box.sluice('pause', 'soon', '--json')
+    expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
+    expect(JSON.parse(stderr)).toEqual({ error: { code: 'usage', message: expect.stringContaining('"soon" is no time') as string } })
+  })
+})
+
+describe('config', () => {
+  test('check names every problem with its place and exits with 2', async () => {
+    using box = sandbox('effort: 99\nwindows: []\n')
+    const file = join(box.folder, 'sluice.yaml')
+    const human = await box.sluice('config', 'check', file)
+    expect(human).toMatchObject({ code: 2, stdout: '' })
+    expect(human.stderr).toContain(`${file}:4:9 effort: found "99"; allowed: a whole number from 1 to 19\n`)
+    const machine = await box.sluice('config', 'check', file, '--json')
+    expect(machine.code).toBe(2)
+    expect(json(machine)).toMatchObject({ version: 1, file, valid: false, problems: [{ line: 5, key: 'windows' }, { line: 4, column: 9, key: 'effort' }] })
+  })
+
+  test('check accepts a valid file, and a file that is missing or no file is an error', async () => {
+    using box = sandbox()
+    const file = join(box.folder, 'sluice.yaml')
+    expect(await box.sluice('config', 'check', file)).toMatchObject({ code: 0, stdout: `${file} is valid: 1 stream to file://${box.folder}/out\n` })
+    expect(json(await box.sluice('config', 'check', file, '--json'))).toEqual({ version: 1, file, valid: true, problems: [] })
+    expect(await box.sluice('config', 'check', `${file}x`)).toMatchObject({ code: 2, stderr: `sluice: No config at ${file}x: there is no such file. Name one with --config FILE.\n` })
+    expect((await box.sluice('config', 'check', box.folder)).stderr).toContain('found something that is no regular file')
+    writeFileSync(file, Buffer.from([0x61, 0xff]))
+    expect((await box.sluice('config', 'check', file)).stderr).toContain('found bytes that are no UTF-8')
+    writeFileSync(file, Buffer.alloc(300_000, 0x20))
+    expect((await box.sluice('config', 'check', file)).stderr).toContain('found more than 262144 bytes')
+  })
+
+  test('show prints every value with its origin', async () => {
+    using box = sandbox('effort: 9\n')
+    const { code, stdout } = await box.sluice('config', 'show')
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^effort +9 +line 4$/m)
+    expect(stdout).toMatch(/^seal\.size +4 MiB +default$/m)
+    const shown = json(await box.sluice('config', 'show', '--json')) as { values: object[] }
+    expect(shown.values).toContainEqual({ key: 'effort', value: '9', from: `${box.folder}/sluice.yaml:4` })
+    expect(shown.values).toContainEqual({ key: 'timeZone', value: 'Europe/Berlin', from: 'default' })
+  })
+})
+
+describe('pause and resume', () => {
+  test('write the worker’s settings', async () => {
+    using box = sandbox()
+    const before = Date.now()
+    const paused = json(await box.sluice('pause', '1h', '30m', '--json')) as { since: number, until: number }
+    expect(paused).toEqual({ version: 1, paused: true, since: paused.since, until: paused.since + 5_400_000 })
+    expect(paused.since).toBeGreaterThanOrEqual(before)
+    expect(readSettings(box.state).pause).toEqual({ since: paused.since, until: paused.until })
+    expect(json(await box.sluice('resume', '--json'))).toEqual({ version: 1, paused: false, wasPaused: true })
+    expect(readSettings(box.state).pause).toBeUndefined()
+    expect((await box.sluice('resume')).stdout).toBe('There was no pause.\n')
+    expect((await box.sluice('pause')).stdout).toBe('Paused until you run: sluice resume\n')
+    expect(readSettings(box.state).pause?.until).toBeUndefined()
+    expect((await box.sluice('pause', 'until', '18:00')).stdout).toMatch(/^Paused until \d{4}-\d\d-\d\d 18:00\. To go on earlier: sluice resume\n$/)
+  })
+
+  test('with damaged settings or without a config say so and touch nothing', async () => {
+    using box = sandbox()
+    await box.sluice('pause')
+    const file = join(box.state, 'settings.json')
+    writeFileSync(file, '{')
+    const refused = await box.sluice('pause', '--json')
+    expect(refused.code).toBe(1)
+    expect(JSON.parse(refused.stderr)).toMatchObject({ error: { code: 'settings-damaged' } })
+    expect(readFileSync(file, 'utf8')).toBe('{')
+    expect(await box.sluice('pause', '--config', join(box.folder, 'none.yaml'))).toMatchObject({ code: 2, stdout: '' })
+  })
+})
+
+describe('caps', () => {
+  test('of the worker are set, listed, replaced and removed', async () => {
+    using box = sandbox()
+    expect((await box.sluice('cap', 'list')).stdout).toBe('There is no cap. Set one with: sluice cap set 5GB/month\n')
+    expect((await box.sluice('cap', 'set', '5', 'GB/month', '--reset-day', '15')).stdout).toContain('Set 5 GB per month from day 15.\n')
+    await box.sluice('cap', 'set', '6GB/month', '--reset-day', '15')
+    await box.sluice('cap', 'set', '200MB/day')
+    expect(json(await box.sluice('cap', 'list', '--json'))).toEqual({ version: 1, caps: [
+      { id: 'month-15', limitBytes: 6e9, per: 'month', resetDay: 15, from: 'worker', inEffect: true },
+      { id: 'day', limitBytes: 2e8, per: 'day', from: 'worker', inEffect: true },
+    ] })
+    expect((await box.sluice('cap', 'remove')).stderr).toBe('sluice: which cap? yours are: month-15, day\n')
+    expect((await box.sluice('cap', 'remove', 'day')).stdout).toContain('Removed.\n')
+    expect((await box.sluice('cap', 'remove')).code).toBe(0)
+    expect(readSettings(box.state).caps).toEqual([])
+  })
+
+  test('of the policy are shown and stay, and a laxer one beside them has no effect and says so', async () => {
+    using box = sandbox('caps: [{ limit: 1 GB, per: month }]\n')
+    const lax = await box.sluice('cap', 'set', '2GB/month')
+    expect(lax.stdout).toContain('Set 2 GB per month. It has no effect: a stricter cap applies.\n')
+    expect(lax.stdout).toMatch(/^policy-month +1 GB per month +policy +applies$/m)
+    expect(lax.stdout).toMatch(/^month +2 GB per month +you +a stricter one applies$/m)
+    expect((await box.sluice('cap', 'set', '500MB/month')).stdout).toMatch(/^policy-month +1 GB per month +policy +a stricter one applies$/m)
+    expect(await box.sluice('cap', 'remove', 'policy-month')).toMatchObject({ code: 2, stderr: expect.stringContaining('set by the policy and stays') as string })
+    expect(existsSync(join(box.state, 'settings.json'))).toBe(true)
+  })
+})

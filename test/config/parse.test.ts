@@ -1,0 +1,195 @@
+import { readFileSync } from 'node:fs'
+
+import { describe, expect, expectTypeOf, test } from 'vitest'
+
+import type { Config } from '../../config/options.ts'
+import { checkConfig, maxConfigBytes, parseConfig } from '../../config/parse.ts'
+import { maxProblems, problemText } from '../../config/problem.ts'
+import type { Stream } from '../../src/capture/stream.ts'
+import { SluiceError } from '../../src/observe/error.ts'
+import { environment, smallest } from './sample.ts'
+
+test('the streams of a config are what capture takes', () => {
+  expectTypeOf<Config['streams'][number]>().toExtend<Stream>()
+})
+
+test('the smallest config gets every default', () => {
+  expect(parseConfig(smallest, 'sluice.yaml', environment).config).toEqual({
+    device: 'eve-s-laptop.local',
+    stateFolder: '/home/eve/.local/state/sluice',
+    streams: [{
+      name: 'notes', folder: '/data/notes', include: ['**'], purpose: 'research', files: 'append', fidelity: 'bytes', onSent: 'keep', quietMs: 2000,
+    }],
+    destination: 'file:///mnt/out',
+    caps: [],
+    power: { sendAboveBatteryPercent: 40, lowBatteryPercent: 15, onPowerSaver: 'hold', onUnknown: 'send' },
+    network: { onUnknown: 'metered', onMetered: 'hold' },
+    conditions: {},
+    seal: { sizeBytes: 4 << 20, ageMs: 300_000 },
+    timeZone: 'UTC',
+    effort: 6,
+  })
+})
+
+test('the example is valid and every value of it names its line', () => {
+  const text = readFileSync(new URL('../../config/example.yaml', import.meta.url), 'utf8')
+  const { config, origins } = parseConfig(text, 'example.yaml', environment)
+  expect(config.caps).toEqual([
+    { id: 'policy-month-15', limitBytes: 5e9, per: 'month', resetDay: 15 }, { id: 'policy-day', limitBytes: 5e8, per: 'day' },
+  ])
+  expect(origins.get('caps[0].limit')).toEqual({ value: '5 GB', from: 'example.yaml:23' })
+  expect(origins.get('streams[0].quiet')).toEqual({ value: '2s', from: 'default' })
+  for (const [key, { from }] of origins) {
+    if (from === 'default') continue
+    const line = text.split('\n')[Number(from.split(':')[1]) - 1] ?? ''
+    const lastName = key.replaceAll(/\[\d+\]/g, '').split('.').at(-1) ?? ''
+    expect(line).toContain(lastName)
+  }
+})
+
+test('relative paths begin at the config file, ~ at home, and XDG_STATE_HOME moves the state', () => {
+  const text = smallest.replace('/data/notes', '../notes')
+  const { config } = parseConfig(text, 'sub/sluice.yaml', { ...environment, xdgStateHome: '/var/state' })
+  expect(config.streams[0]?.folder).toBe('/etc/sluice/notes')
+  expect(config.stateFolder).toBe('/var/state/sluice')
+  expect(parseConfig(`${smallest}state: ~/x/../y`, 'c', environment).config.stateFolder).toBe('/home/eve/y')
+})
+
+test('folders that are one behind a link are found out', () => {
+  const realPath = (path: string) => path.replace('/data/notes', '/mnt/out/notes')
+  expect(() => parseConfig(smallest, 'c', { ...environment, realPath })).toThrow('c:6:14 destination: found a folder around streams[0].path')
+})
+
+test('an alias shares what it names, and is shown where it is used', () => {
+  const text = `${smallest}seal: { age: &five 5m }\nconditions: {}\n`.replace('files: append', 'files: append\n    quiet: 7s')
+  const shared = text.replace('7s', '&q 7s').replace('&five 5m', '*q')
+  const { config, origins } = parseConfig(shared, 'c', environment)
+  expect(config.seal.ageMs).toBe(7000)
+  expect(origins.get('seal.age')).toEqual({ value: '7s', from: 'c:8' })
+})
+
+test('numbers keep the digits that were written', () => {
+  const { config } = parseConfig(smallest.replace('notes\n', '007\n'), 'c', environment)
+  expect(config.streams[0]?.name).toBe('007')
+})
+
+/** `smallest` with a line replaced or, beyond its end, added. */
+function withLine(line: number, text: string): string {
+  const lines = smallest.split('\n')
+  lines[line - 1] = text
+  return lines.join('\n')
+}
+
+const topKeys = 'device, state, streams, destination, caps, power, network, conditions, seal, timeZone, effort'
+const streamKeys = 'name, path, include, purpose, files, fidelity, networks, onSent, quiet'
+const nameRule = 'a name of at most 64 characters a-z, 0-9, ".", "_", "-", beginning with a letter or digit'
+const pathRule = 'the path of a folder: absolute, beginning with ~/, or relative to this file'
+const sizeRule = 'a size such as 5 GB, 4 MiB or 500 kB, of at least 1 B'
+const ownFolder = 'a folder that shares nothing with any other of this file'
+const second = '  - { name: b, path: /data/b, purpose: p, files: whole }'
+
+/** Wrong files: what is written, then the one problem's place, key and words. */
+const wrong: readonly (readonly [text: string, problem: string])[] = [
+  ['', `1:1 file: found nothing; allowed: a map of ${topKeys}`],
+  ['- a', `1:1 file: found a list; allowed: a map of ${topKeys}`],
+  ['sluice', `1:1 file: found "sluice"; allowed: a map of ${topKeys}`],
+  [withLine(7, 'sream: x'), `7:1 sream: found an unknown key; did you mean "streams"? allowed: ${topKeys}`],
+  [withLine(7, 'time_zone: UTC'), `7:1 time_zone: found an unknown key; did you mean "timeZone"? allowed: ${topKeys}`],
+  [withLine(7, 'qqq: UTC'), `7:1 qqq: found an unknown key; allowed: ${topKeys}`],
+  [withLine(7, 'windows: []'), `7:1 windows: not in this version; allowed: ${topKeys}`],
+  [withLine(7, 'rate: { max: 500 kB/s }'), `7:1 rate: not in this version; allowed: ${topKeys}`],
+  [withLine(7, '? [a]\n: b'), `7:3 ?: found an unknown key; allowed: ${topKeys}`],
+  [withLine(7, '<<: { effort: 3 }'), `7:1 <<: found an unknown key; allowed: ${topKeys}`],
+  [withLine(7, 'destination: file:///b'), '7:1 destination: found the same key twice; allowed: once'],
+  [withLine(7, 'device: Laptop'), `7:9 device: found "Laptop"; allowed: ${nameRule}`],
+  [withLine(7, 'device: .a'), `7:9 device: found ".a"; allowed: ${nameRule}`],
+  [withLine(7, `device: ${'a'.repeat(65)}`), `7:9 device: found "${'a'.repeat(60)}…"; allowed: ${nameRule}`],
+  [withLine(7, 'device:'), `7:8 device: found nothing; allowed: ${nameRule}`],
+  [withLine(7, 'device: true'), `7:9 device: found "true"; allowed: ${nameRule}`],
+  [withLine(7, 'device: [a]'), `7:9 device: found a list; allowed: ${nameRule}`],
+  [withLine(7, 'device: "a\\u009bb"'), `7:9 device: found "a\\u{9b}b"; allowed: ${nameRule}`],
+  [withLine(7, 'state: ~bob/x'), `7:8 state: found "~bob/x"; allowed: ${pathRule}`],
+  [withLine(7, 'state: ""'), `7:8 state: found ""; allowed: ${pathRule}`],
+  [withLine(7, 'state: /data'), `7:8 state: found a folder around streams[0].path; allowed: ${ownFolder}`],
+  [withLine(7, 'state: /data/notes/state'), `7:8 state: found a folder inside streams[0].path; allowed: ${ownFolder}`],
+  [withLine(7, 'state: /mnt/out'), `6:14 destination: found the same folder as state; allowed: ${ownFolder}`],
+  [withLine(6, 'destination: file:///data/notes/out'), `6:14 destination: found a folder inside streams[0].path; allowed: ${ownFolder}`],
+  [withLine(6, ''), '1:1 destination: missing; allowed: file:///absolute/path'],
+  [withLine(6, 'destination: /mnt/out'), '6:14 destination: found "/mnt/out"; allowed: file:///absolute/path'],
+  [withLine(6, 'destination: https://x.example/'), '6:14 destination: found "https://x.example/"; not in this version: use file:///…; allowed: file:///absolute/path'],
+  [withLine(6, 'destination: s3://bucket/a'), '6:14 destination: found "s3://bucket/a"; not in this version: use file:///…; allowed: file:///absolute/path'],
+  [withLine(6, 'destination: file://host/a'), '6:14 destination: found "file://host/a"; allowed: file:///absolute/path'],
+  [withLine(6, 'destination: file:///a%2fb'), '6:14 destination: found "file:///a%2fb"; allowed: file:///absolute/path'],
+  [withLine(6, 'destination: file:///a?b'), '6:14 destination: found "file:///a?b"; allowed: file:///absolute/path'],
+  ['destination: file:///mnt/out', '1:1 streams: missing; allowed: a list of 1 to 100'],
+  ['streams: []\ndestination: file:///mnt/out', '1:10 streams: found 0 items; allowed: 1 to 100'],
+  ['streams: {}\ndestination: file:///mnt/out', '1:10 streams: found a map; allowed: a list'],
+  ['streams: [a]\ndestination: file:///mnt/out', `1:11 streams[0]: found "a"; allowed: a map of ${streamKeys}`],
+  ['streams: *a\ndestination: file:///mnt/out', '1:10 streams: found an alias of nothing; write the value out'],
+  [withLine(4, ''), '2:5 streams[0].purpose: missing; allowed: text of 1 to 1000 characters'],
+  [withLine(4, '    purpose: " "'), '4:14 streams[0].purpose: found " "; allowed: text of 1 to 1000 characters'],
+  [withLine(5, '    files: appendd'), '5:12 streams[0].files: found "appendd"; did you mean "append"? allowed: append, whole'],
+  [withLine(5, '    files: folder'), '5:12 streams[0].files: found "folder"; allowed: append, whole'],
+  [withLine(5, '    files: append\n    onSent: delete'), '6:13 streams[0].onSent: found "delete" for a stream with files: append; allowed: keep'],
+  [withLine(5, '    files: append\n    on_sent: keep'), `6:5 streams[0].on_sent: found an unknown key; did you mean "onSent"? allowed: ${streamKeys}`],
+  [withLine(5, '    files: append\n    networks: [roaming]'), '6:16 streams[0].networks[0]: found "roaming"; allowed: free, metered'],
+  [withLine(5, '    files: append\n    networks: []'), '6:15 streams[0].networks: found 0 items; allowed: 1 to 2'],
+  [withLine(5, '    files: append\n    networks: free'), '6:15 streams[0].networks: found "free"; allowed: a list'],
+  [withLine(5, '    files: append\n    include: ../x'), '6:14 streams[0].include: found "../x"; allowed: a pattern such as *.jsonl or **/*.png, relative to the stream’s folder'],
+  [withLine(5, '    files: append\n    include: [a, /x]'), '6:18 streams[0].include[1]: found "/x"; allowed: a pattern such as *.jsonl or **/*.png, relative to the stream’s folder'],
+  [withLine(5, '    files: append\n    quiet: 2'), '6:12 streams[0].quiet: found "2"; allowed: a duration such as 30s, 5m or 1h30m, from 100ms to 1d'],
+  [withLine(5, `    files: append\n${second.replace(' b,', ' notes,')}`), '6:13 streams[1].name: found the name of streams[0] again; allowed: a name of its own'],
+  [withLine(5, `    files: append\n${second.replace('/data/b', '/data/notes/b')}`), `6:22 streams[1].path: found a folder inside streams[0].path; allowed: ${ownFolder}`],
+  [withLine(7, 'caps: 5 GB'), '7:7 caps: found "5 GB"; allowed: a list'],
+  [withLine(7, 'caps: [{ limit: 5 Gb, per: month }]'), `7:17 caps[0].limit: found "5 Gb"; allowed: ${sizeRule}`],
+  [withLine(7, 'caps: [{ limit: 0, per: month }]'), `7:17 caps[0].limit: found "0"; allowed: ${sizeRule}`],
+  [withLine(7, 'caps: [{ limit: -5 GB, per: month }]'), `7:17 caps[0].limit: found "-5 GB"; allowed: ${sizeRule}`],
+  [withLine(7, 'caps: [{ limit: 9999999 TB, per: month }]'), `7:17 caps[0].limit: found "9999999 TB"; allowed: ${sizeRule}`],
+  [withLine(7, 'caps: [{ limit: 5 GB, per: year }]'), '7:28 caps[0].per: found "year"; allowed: day, week, month'],
+  [withLine(7, 'caps: [{ limit: 5 GB, per: week, resetDay: 1 }]'), '7:44 caps[0].resetDay: found it for a cap per week; allowed: only with per: month'],
+  [withLine(7, 'caps: [{ limit: 5 GB, per: month, resetDay: 32 }]'), '7:45 caps[0].resetDay: found "32"; allowed: a whole number from 1 to 31'],
+  [withLine(7, 'caps: [{ limit: 5 GB, per: day }, { limit: 6 GB, per: day }]'), '7:35 caps[1]: found the period of caps[0] again; allowed: one limit for each period'],
+  [withLine(7, 'power: { sendAboveBattery: 101% }'), '7:28 power.sendAboveBattery: found "101%"; allowed: whole percent from 0% to 100%'],
+  [withLine(7, 'power: { sendAboveBattery: 0.4 }'), '7:28 power.sendAboveBattery: found "0.4"; allowed: whole percent from 0% to 100%'],
+  [withLine(7, 'power: { lowBattery: 50% }'), '7:8 power.sendAboveBattery: found 40%, below lowBattery; allowed: 50% to 100%'],
+  [withLine(7, 'power:'), '7:7 power: found nothing; allowed: a map of sendAboveBattery, lowBattery, onPowerSaver, onUnknown'],
+  [withLine(7, 'network: { onUnknown: maybe }'), '7:23 network.onUnknown: found "maybe"; allowed: metered, free'],
+  [withLine(7, 'conditions: { network: wifi }'), '7:24 conditions.network: found "wifi"; allowed: free, metered, unknown, offline'],
+  [withLine(7, 'seal: { size: 1 kB }'), '7:15 seal.size: found "1 kB"; allowed: a size such as 5 GB, 4 MiB or 500 kB, from 65.5 kB to 67.1 MB'],
+  [withLine(7, 'timeZone: Mars/Olympus'), '7:11 timeZone: found "Mars/Olympus"; allowed: the name of a time zone such as Europe/Berlin or UTC'],
+  [withLine(7, 'timeZone: +02:00'), '7:11 timeZone: found "+02:00"; allowed: the name of a time zone such as Europe/Berlin or UTC'],
+  [withLine(7, 'effort: 20'), '7:9 effort: found "20"; allowed: a whole number from 1 to 19'],
+  [withLine(7, 'effort: 1e1'), '7:9 effort: found "1e1"; allowed: a whole number from 1 to 19'],
+  [withLine(7, 'effort: !!binary aGk='), '7:9 yaml: Unresolved tag: tag:yaml.org,2002:binary; allowed: YAML 1.2'],
+  ['{ a: "b', '1:8 yaml: Missing closing "quote; allowed: YAML 1.2'],
+  ['---\na: 1\n---\nb: 2', '3:1 yaml: Source contains multiple documents; please use YAML.parseAllDocuments(); allowed: YAML 1.2'],
+]
+
+describe('a wrong config is refused with the place, the key, what was found and what is allowed', () => {
+  test.each(wrong)('%j', (text, problem) => {
+    const result = checkConfig(text, 'f', environment)
+    const problems = 'problems' in result ? result.problems.map((one) => problemText(one)) : []
+    expect(problems).toContain(`f:${problem}`)
+    if (text.length > 40) expect(problems).toHaveLength(1) // one slip gives one problem
+    expect(() => parseConfig(text, 'f', environment)).toThrow(`f:${problem}`)
+  })
+})
+
+test('all problems of a file come at once, to a limit', () => {
+  const text = Array.from({ length: 80 }, (_, index) => `bad${index}: 1`).join('\n')
+  const result = checkConfig(text, 'f', environment)
+  expect('problems' in result && result.problems.length).toBe(maxProblems)
+  const error = (() => {
+    try {
+      return parseConfig('effort: 0\ndevice: A\n', 'f', environment)
+    } catch (thrown) {
+      return thrown
+    }
+  })()
+  expect(error).toBeInstanceOf(SluiceError)
+  expect(error).toMatchObject({ code: 'config-invalid', data: { file: 'f', problems: 4 } })
+})
+
+test('a file larger than the limit is refused before it is parsed', () => {
+  expect(() => parseConfig('['.repeat(maxConfigBytes + 1), 'f', environment)).toThrow(`f:1:1 file: found ${maxConfigBytes + 1} bytes`)
+})
