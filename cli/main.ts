@@ -7,13 +7,20 @@ import { SluiceError } from '../src/observe/error.ts'
 import { register as registerCap } from './commands/cap.ts'
 import { register as registerConfig } from './commands/config.ts'
 import { register as registerPause } from './commands/pause.ts'
+import { register as registerPull } from './commands/pull.ts'
 import { register as registerResume } from './commands/resume.ts'
+import { register as registerRun } from './commands/run.ts'
+import { register as registerStatus } from './commands/status.ts'
+import { register as registerVerify } from './commands/verify.ts'
+import { register as registerWhy } from './commands/why.ts'
 import { describe } from './options.ts'
 import type { Io } from './output.ts'
 import { processIo, signalExitCode } from './process-io.ts'
 
 /** Every command, in the order `sluice --help` lists them. Each file loads what it needs only when it is run. */
-const commands: readonly ((program: Command, io: Io) => void)[] = [registerPause, registerResume, registerCap, registerConfig]
+const commands: readonly ((program: Command, io: Io) => void)[] = [
+  registerRun, registerStatus, registerWhy, registerPause, registerResume, registerCap, registerPull, registerVerify, registerConfig,
+]
 
 /** Runs one command line (without the program's name) and sets the exit code. */
 export async function main(parameters: readonly string[]): Promise<void> {

@@ -63,7 +63,7 @@ const conditions = map({
 }, { doc: 'Overrides what sensors say: for tests, servers, and machines without sensors.' })
 
 const seal = map({
-  size: value(bytes(64 << 10, 64 << 20), { as: 'sizeBytes', default: '4 MiB', doc: 'A pack is sealed when it reaches this size.' }),
+  size: value(bytes(64 << 10, 32 << 20), { as: 'sizeBytes', default: '4 MiB', doc: 'A pack is sealed when it reaches this size.' }),
   age: value(duration(second, day), {
     as: 'ageMs', default: '5m', doc: 'A smaller pack is sealed after this time if it may be sent.',
   }),

@@ -28,7 +28,7 @@ export function openFile(root: string, key: PathKey): OpenFile | Refusal {
   try {
     fd = openSync(locate(root, key), flags)
     const stats = fstatSync(fd, { bigint: true })
-    const refusal = !stats.isFile() ? 'EINVAL' : isInside(root, key, fd, stats) ? undefined : 'ELOOP'
+    const refusal = stats.isFile() ? misplaced(root, key, fd, stats) : 'EINVAL'
     if (refusal === undefined) return { fd, stats }
     closeSync(fd)
     return { errno: refusal }
@@ -38,14 +38,17 @@ export function openFile(root: string, key: PathKey): OpenFile | Refusal {
   }
 }
 
-function isInside(root: string, key: PathKey, fd: number, stats: BigIntStats): boolean {
+/** `ENOENT`: it was renamed within the folder just now. `ELOOP`: it lies outside. */
+function misplaced(root: string, key: PathKey, fd: number, stats: BigIntStats): 'ENOENT' | 'ELOOP' | undefined {
   if (process.platform === 'linux') {
-    return readlinkSync(`/proc/self/fd/${fd}`, { encoding: 'latin1' }) === `${root}/${key}`
+    const real = readlinkSync(`/proc/self/fd/${fd}`, { encoding: 'latin1' })
+    return real === `${root}/${key}` ? undefined : real.startsWith(`${root}/`) ? 'ENOENT' : 'ELOOP'
   }
-  const parent = key.includes('/') ? key.slice(0, key.lastIndexOf('/')) : ''
-  const realParent = realpathSync.native(locate(root, parent), { encoding: 'latin1' })
+  const parent = key.includes('/') ? `/${key.slice(0, key.lastIndexOf('/'))}` : ''
+  const realParent = realpathSync.native(locate(`${root}${parent}`, ''), { encoding: 'latin1' }).replaceAll('\\', '/')
+  if (realParent !== `${root}${parent}`) return 'ELOOP'
   const there = lstatSync(locate(root, key), { bigint: true })
-  return realParent.replaceAll('\\', '/') === (parent === '' ? root : `${root}/${parent}`) && there.ino === stats.ino && there.dev === stats.dev
+  return there.ino === stats.ino && there.dev === stats.dev ? undefined : 'ENOENT'
 }
 
 /** The folder's real path, one character per byte, or why it cannot be had. Throws nothing. */

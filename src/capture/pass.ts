@@ -62,6 +62,7 @@ export class Pass {
     if (!byInode && !this.#lane.isIncluded(name)) return undefined
     const key = byInode && stats.nlink > 1n ? this.#firstName(name, byInode) : name
     const sighting = this.#sighting(key, seen, byInode)
+    if (sighting.byPath && sighting.byPath.facts.inode !== seen.inode) this.#displaced.push(sighting.byPath.facts)
     const verdict = decide(sighting)
     if (verdict.kind === 'unchanged') return undefined
     if (verdict.kind === 'begin' && this.#lane.stream.files === 'whole') {
@@ -83,12 +84,13 @@ export class Pass {
 
   #sighting(key: PathKey, facts: FileFacts, byInode: Cursor | undefined): Sighting {
     const { stream } = this.#lane
+    const isHere = (cursor: Cursor): boolean => keyOf(cursor.path) === key
     return {
       kind: stream.files,
       facts,
-      isHere: (cursor) => keyOf(cursor.path) === key,
+      isHere,
       byInode,
-      byPath: byInode ? undefined : this.#options.capture.cursors.byPath(stream.name, bytesOf(key)),
+      byPath: byInode && isHere(byInode) ? undefined : this.#options.capture.cursors.byPath(stream.name, bytesOf(key)),
     }
   }
 
@@ -191,8 +193,8 @@ export class Pass {
     if (verdict.kind !== 'begin' || verdict.because === 'new') return
     const { former, because } = verdict
     if (because === 'truncated') emit({ event: 'capture.truncated', stream, packedBytes: former.offset })
+    // A former generation of another inode may live on under another name: the end of the pass tells.
     else if (former.facts.inode === inode) this.#tellReplaced(former)
-    else this.#displaced.push({ device: former.facts.device, inode: former.facts.inode, sizeBytes: former.facts.sizeBytes })
   }
 
   /** Each save of a `whole` file replaces it: worth a word only when a version was not packed to its end. */

@@ -28,18 +28,20 @@ export function lockState(stateFolder: string, now: number): Disposable {
 }
 
 function alreadyRunning(stateFolder: string): SluiceError {
-  const pid = notedPid(stateFolder)
+  const pid = serviceNote(stateFolder)?.pid
   const who = pid === undefined ? 'Another process' : `Process ${pid}`
   return new SluiceError('state-locked', `${who} is already running on ${stateFolder}. Stop it first, or set another state folder.`, {
     data: { stateFolder, ...(pid === undefined ? {} : { pid }) },
   })
 }
 
-/** What the holder wrote about itself: for messages only, it may be stale or not yet written. */
-function notedPid(stateFolder: string): number | undefined {
+/** What the service of a state folder wrote about itself: for messages only, it may be stale or not yet written. */
+export function serviceNote(stateFolder: string): { readonly pid: number, readonly startedAt: number } | undefined {
   try {
     const note: unknown = JSON.parse(readFileSync(noteOf(stateFolder), 'utf8'))
-    return typeof note === 'object' && note !== null && 'pid' in note && Number.isSafeInteger(note.pid) ? Number(note.pid) : undefined
+    if (typeof note !== 'object' || note === null || !('pid' in note) || !('startedAt' in note)) return undefined
+    const [pid, startedAt] = [Number(note.pid), Number(note.startedAt)]
+    return Number.isSafeInteger(pid) && Number.isSafeInteger(startedAt) ? { pid, startedAt } : undefined
   } catch {
     return undefined
   }

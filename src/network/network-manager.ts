@@ -1,7 +1,7 @@
 import type { NetworkState, Reading } from '../scheduler/conditions.ts'
 import { subscribe } from '../scheduler/sensor.ts'
 import type { Sensor } from '../scheduler/sensor.ts'
-import { busMayExist, openSystemBus, systemBusAddress } from './system-bus.ts'
+import { busMayExist, isErrorReply, openSystemBus, systemBusAddress } from './system-bus.ts'
 import type { SystemBus } from './system-bus.ts'
 
 export interface NetworkManagerOptions {
@@ -42,7 +42,9 @@ export function networkManager(options: NetworkManagerOptions): Required<Sensor<
     const bus = await openSystemBus({
       address,
       limitMs: options.limitMs ?? 2000,
-      onSignal: notify,
+      onSignal: (body) => {
+        if (mayChangeCost(body)) notify()
+      },
       onLost: () => {
         connection = undefined
         notify()
@@ -67,7 +69,7 @@ export function networkManager(options: NetworkManagerOptions): Required<Sensor<
       if (!properties) return unknown('none')
       return { value: { cost: costFrom(properties) }, source: 'NetworkManager', at: options.clock() }
     } catch (error) {
-      await drop(used)
+      if (!isErrorReply(error)) await drop(used)
       return unknown(`NetworkManager: ${error instanceof Error ? error.message : String(error)}`)
     }
   }
@@ -88,6 +90,11 @@ export function networkManager(options: NetworkManagerOptions): Required<Sensor<
 
 /** NMState below 50: asleep, disconnected, disconnecting or connecting. 0 is NetworkManager's own "unknown". */
 const firstConnectedState = 50
+
+/** Everything but a change of other properties only, of which connecting alone brings a dozen. */
+function mayChangeCost([, changed]: readonly unknown[]): boolean {
+  return typeof changed !== 'object' || changed === null || 'Metered' in changed || 'State' in changed
+}
 
 /** NMMetered: 1 yes, 2 no, 3 and 4 the same guessed, 0 unknown. */
 function costFrom({ Metered: metered, State: state }: Readonly<Record<string, unknown>>): NetworkState['cost'] {

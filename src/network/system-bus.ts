@@ -106,7 +106,14 @@ function valueOf(variant: unknown): unknown {
   return typeof variant === 'object' && variant !== null && 'value' in variant ? variant.value : undefined
 }
 
+/** Nobody has the name, or its owner left before answering. */
+const nobodyThere = ['ServiceUnknown', 'NameHasNoOwner', 'NoReply'].map((name) => `org.freedesktop.DBus.Error.${name}`)
+
 function isNobodyThere(error: unknown): boolean {
-  return typeof error === 'object' && error !== null && 'type' in error
-    && (error.type === 'org.freedesktop.DBus.Error.ServiceUnknown' || error.type === 'org.freedesktop.DBus.Error.NameHasNoOwner')
+  return isErrorReply(error) && nobodyThere.includes(error.type)
+}
+
+/** Whether a call failed because the answer was an error: the connection itself is well. */
+export function isErrorReply(error: unknown): error is { readonly type: string } {
+  return typeof error === 'object' && error !== null && 'type' in error && typeof error.type === 'string'
 }

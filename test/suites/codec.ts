@@ -169,7 +169,7 @@ function describeZstd(codec: Codec): void {
     test('a bomb does not unfold, whatever it claims', async () => {
       const params = { [constants.ZSTD_c_windowLog]: 22 }
       const gibibyte = zstdCompressSync(Buffer.alloc(1 << 30), { params, pledgedSrcSize: 1 << 30 })
-      const liar = gibibyte.slice()
+      const liar = Buffer.from(gibibyte)
       liar.writeUInt32LE(maxBlockBytes, liar.indexOf(Buffer.from('00000040', 'hex'))) // its content size
       const silent = zstdCompressSync(Buffer.alloc(8 << 20), { params: { ...params, [constants.ZSTD_c_contentSizeFlag]: 0 } })
       const before = process.memoryUsage().rss

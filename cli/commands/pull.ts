@@ -1,0 +1,65 @@
+import type { Command } from 'commander'
+import type { SluiceError } from '../../src/observe/error.ts'
+import type { OutputOptions } from '../options.ts'
+import type { Io } from '../output.ts'
+import { formatBytes } from '../../config/units.ts'
+import { SluiceError as Failure } from '../../src/observe/error.ts'
+import { openLogs, parseTime, sayProblems } from '../device-logs.ts'
+import { addJson, describe } from '../options.ts'
+
+interface PullOptions extends OutputOptions {
+  readonly device?: string
+  readonly stream?: readonly string[]
+  readonly since?: string
+  readonly latest?: boolean
+}
+
+export function register(program: Command, io: Io): void {
+  const command = program.command('pull')
+    .argument('<destination>', 'file:///folder, or a folder')
+    .argument('<out>', 'the folder to rebuild into; it may hold part of it already')
+    .option('--device <name>', 'whose captures (default: the only device there is)')
+    .option('--stream <name...>', 'only these streams')
+    .option('--since <time>', 'only files changed since then: 2026-11-23, 2026-11-23T14:00, 2h')
+    .option('--latest', 'leave out older versions (NAME.~1~, NAME.~2~ …)')
+  describe(addJson(command), 'Rebuild capture files from a device log, every byte verified.', [
+    ['sluice pull file:///mnt/packs ./captures', 'everything'],
+    ['sluice pull /mnt/packs ./out --stream screens --since 2h', 'the screenshots of the last two hours'],
+  ]).action((destination: string, out: string, options: PullOptions) => pull(destination, out, options, io))
+}
+
+async function pull(address: string, out: string, options: PullOptions, io: Io): Promise<void> {
+  const since = options.since === undefined ? undefined : parseTime(options.since, io.now())
+  const [{ resolve }, { readLog }, { restore }] = await Promise.all([
+    import('node:path'), import('../../src/pack/read-log.ts'), import('../../src/pack/restore.ts'),
+  ])
+  const { destination, devices, zstd } = await openLogs(address, options.device)
+  const device = devices[0] as string
+  if (devices.length > 1) {
+    throw new Failure('usage', `${address} holds ${devices.length} devices: choose one with --device (${devices.slice(0, 8).join(', ')})`)
+  }
+  const progress = io.progress()
+  let bytes = 0
+  const content = await readLog({
+    destination, device, zstd, content: false, signal: io.signal,
+    onPack: ({ done, of }) => progress.show(`checking pack ${done} of ${of}`),
+  })
+  const report = await restore({
+    content, out: resolve(out), latestOnly: options.latest ?? false, signal: io.signal,
+    ...(options.stream && { streams: new Set(options.stream) }),
+    ...(since !== undefined && { since }),
+    onBytes: (count) => progress.show(`rebuilt ${formatBytes((bytes += count))}`),
+  })
+  progress.end()
+  const problems: SluiceError[] = [...content.problems.map(({ error }) => error), ...report.problems]
+  sayProblems(problems, io)
+  const { problems: _, ...counts } = report
+  io.result(options.json, { version: 1, device, packs: content.packs, ...counts, problems: problems.map(({ code, message }) => ({ code, message })) }, [
+    `${device}: ${report.files} files, ${formatBytes(report.bytes)}, from ${content.packs} packs (${formatBytes(content.packBytes)})`,
+    ...(report.present > 0 ? [`${report.present} of them were there already`] : []),
+    ...(report.older > 0 ? [`${report.older} are older versions of others, named NAME.~1~, NAME.~2~ …`] : []),
+    ...(report.incomplete > 0 ? [`left out: ${report.incomplete} whose end has not arrived`] : []),
+    problems.length === 0 ? 'every byte verified' : `${problems.length} problems, see above: what they touch is missing`,
+  ])
+  if (problems.length > 0) io.exit(1)
+}

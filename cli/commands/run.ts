@@ -1,0 +1,118 @@
+import type { Command } from 'commander'
+import type { Config } from '../../config/options.ts'
+import type { Emit, SluiceEvent } from '../../src/observe/events.ts'
+import type { Decision } from '../../src/scheduler/gate.ts'
+import type { ConfigOptions } from '../options.ts'
+import type { Io } from '../output.ts'
+import { formatBytes } from '../../config/units.ts'
+import { SluiceError } from '../../src/observe/error.ts'
+import { queuesOf } from '../../src/scheduler/queues.ts'
+import { eventLine } from '../event-line.ts'
+import { addConfig, addJson, configFor, describe } from '../options.ts'
+
+interface RunOptions extends ConfigOptions {
+  readonly once?: boolean
+}
+
+export function register(program: Command, io: Io): void {
+  const command = program.command('run').option('--once', 'take every file as it stands, send what may go, and exit')
+  describe(addJson(addConfig(command)), 'Run the service in the foreground.', [
+    ['sluice run', 'until Ctrl-C; one line for everything that happens'],
+    ['sluice run --once', 'exits with 0 when all is sent, with 75 when something is held'],
+    ['sluice run --config sluice.yaml --json', 'events as JSON lines, for a program'],
+  ]).action((options: RunOptions) => (options.once ? once(options, io) : forever(options, io)))
+}
+
+async function forever(options: RunOptions, io: Io): Promise<void> {
+  const [{ config }, { runService }] = await Promise.all([configFor(options), import('../../daemon/run-service.ts')])
+  const emit: Emit = (event) => {
+    if (options.json) io.result(true, { time: new Date(io.now()).toISOString(), ...event }, [])
+    else io.note(eventLine(event, io.now()))
+  }
+  await runService({ config, emit, signal: io.signal })
+}
+
+/** What one `run --once` did, in bytes and counts. */
+interface Tally {
+  readBytes: number
+  newBytes: number
+  sealedPacks: number
+  sealedBytes: number
+  sentPacks: number
+  sentBytes: number
+}
+
+async function once(options: RunOptions, io: Io): Promise<void> {
+  const [{ config }, { runOnce }] = await Promise.all([configFor(options), import('../../daemon/run-service.ts')])
+  const tally: Tally = { readBytes: 0, newBytes: 0, sealedPacks: 0, sealedBytes: 0, sentPacks: 0, sentBytes: 0 }
+  const progress = io.progress()
+  const emit: Emit = (event) => {
+    count(tally, event)
+    const line = worthSaying(event)
+    if (line && !options.json) io.note(line)
+  }
+  const onProgress = ({ readBytes = 0, sentBytes = 0 }): void => {
+    tally.readBytes += readBytes
+    tally.sentBytes += sentBytes
+    progress.show(`read ${formatBytes(tally.readBytes)}, sent ${formatBytes(tally.sentBytes)}`)
+  }
+  try {
+    const { decisions, backlog } = await runOnce({ config, emit, onProgress, signal: io.signal })
+    progress.end()
+    if (io.signal.aborted) throw new SluiceError('aborted', 'stopped; what was sealed is kept and goes with the next run')
+    const held = heldQueues(decisions, config)
+    print(options, io, tally, backlog, held)
+    if (held.length > 0 || backlog.packs > 0) io.exit(75)
+  } catch (error) {
+    progress.end()
+    if (!(error instanceof SluiceError) || !error.transient) throw error
+    io.note(`held: ${error.message} (${error.code})`)
+    io.result(options.json, { version: 1, ...tally, backlogPacks: 0, backlogBytes: 0, held: [{ streams: [], reasons: [error.code] }] }, [])
+    io.exit(75)
+  }
+}
+
+function count(tally: Tally, event: SluiceEvent): void {
+  if (event.event === 'pack.sealed') {
+    tally.sealedPacks++
+    tally.sealedBytes += event.packBytes
+    tally.newBytes += event.newBytes
+  } else if (event.event === 'pack.sent') {
+    tally.sentPacks++
+  }
+}
+
+/** Events of a single run that the summary does not cover. */
+function worthSaying(event: SluiceEvent): string | undefined {
+  return /^(pack|send|service)\./.test(event.event) ? undefined : eventLine(event)
+}
+
+interface Held {
+  readonly streams: readonly string[]
+  readonly decision: Decision
+}
+
+function heldQueues(decisions: ReadonlyMap<string, Decision>, config: Config): Held[] {
+  return queuesOf(config.streams).flatMap(({ name, streams }) => {
+    const decision = decisions.get(name)
+    return decision && decision.reasons.length > 0 ? [{ streams: streams.map((stream) => stream.name), decision }] : []
+  })
+}
+
+function print({ json }: RunOptions, io: Io, tally: Tally, backlog: { packs: number; bytes: number }, held: readonly Held[]): void {
+  const reasons = [...new Map(held.flatMap(({ decision }) => decision.reasons).map((reason) => [reason.code, reason])).values()]
+  for (const reason of reasons) io.note(`held: ${reason.evidence} (${reason.code})`)
+  if (reasons.length > 0) io.note('See: sluice why')
+  const shape = {
+    version: 1, ...tally, backlogPacks: backlog.packs, backlogBytes: backlog.bytes,
+    held: held.map(({ streams, decision }) => ({ streams, reasons: decision.reasons.map(({ code }) => code) })),
+  }
+  io.result(json, shape, [
+    `read ${formatBytes(tally.readBytes)}, ${formatBytes(tally.newBytes)} of it new`,
+    `sealed ${packs(tally.sealedPacks)}, ${formatBytes(tally.sealedBytes)}`,
+    `sent ${packs(tally.sentPacks)}, ${formatBytes(tally.sentBytes)}`,
+    ...(backlog.packs > 0 ? [`waiting ${packs(backlog.packs)}, ${formatBytes(backlog.bytes)}`] : []),
+  ])
+}
+
+const packs = (count: number): string => (count === 1 ? '1 pack' : `${count} packs`)

@@ -1,0 +1,25 @@
+import type { Command } from 'commander'
+import type { ConfigOptions } from '../options.ts'
+import type { Io } from '../output.ts'
+import { addConfig, addJson, configFor, describe } from '../options.ts'
+
+export function register(program: Command, io: Io): void {
+  describe(addJson(addConfig(program.command('why'))), 'Say in plain words why something is or is not sent.', [
+    ['sluice why', 'every reason, since when, until when, and what you can do'],
+  ]).action((options: ConfigOptions) => why(options, io))
+}
+
+async function why(options: ConfigOptions, io: Io): Promise<void> {
+  const [{ statusFor }, { explain }] = await Promise.all([import('../status-for.ts'), import('../../src/scheduler/explain.ts')])
+  const { config } = await configFor(options)
+  const now = io.now()
+  const status = await statusFor(config, now)
+  const queues = status?.queues ?? []
+  const lines = queues.flatMap(({ streams, decision }) => [
+    ...(queues.length > 1 ? [`For ${streams.join(', ')}:`] : []),
+    ...explain(decision, { now, timeZone: config.timeZone }),
+    '',
+  ])
+  const nothing = status ? [] : ['Sluice has not run on this state folder yet. Start it with: sluice run']
+  io.result(options.json, { version: 1, queues }, [...lines.slice(0, -1), ...nothing])
+}

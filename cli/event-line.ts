@@ -1,0 +1,69 @@
+import type { SluiceEvent } from '../src/observe/events.ts'
+import { formatBytes, formatDuration } from '../config/units.ts'
+
+/** An event as one line for a person, with the time of day in front where `at` is given. */
+export function eventLine(event: SluiceEvent, at?: number): string {
+  const time = at === undefined ? '' : `${new Date(at).toTimeString().slice(0, 8)}  `
+  return `${time}${words(event)}`
+}
+
+function words(event: SluiceEvent): string {
+  switch (event.event) {
+    case 'service.started':
+      return `started for ${event.device}, ${event.streams} ${event.streams === 1 ? 'stream' : 'streams'}`
+    case 'service.stopped':
+      return `stopped (${event.cause})`
+    case 'service.failed':
+      return `failed: ${event.message}`
+    case 'config.reloaded':
+      return 'the new config is in effect'
+    case 'config.refused':
+      return `the new config was refused, the last good one stays: ${event.message}`
+    case 'settings.changed':
+      return 'your settings changed'
+    case 'journal.rebuilt':
+      return `journal rebuilt from ${event.packsFromDestination} sent and ${event.packsFromSpool} waiting packs; ${event.files} files known again`
+    case 'spool.swept':
+      return `removed ${event.files} leftover files from the spool (${formatBytes(event.bytes)}); their captures are packed again`
+    case 'pack.sealed':
+      return `sealed ${formatBytes(event.rawBytes)} of captures into a pack of ${formatBytes(event.packBytes)}`
+    case 'pack.stamped':
+      return `sending pack ${event.seq}, ${formatBytes(event.packBytes)}`
+    case 'pack.sent':
+      return `pack ${event.seq} arrived, ${formatBytes(event.packBytes)}`
+    case 'send.held':
+      return `held (${event.reasons.join(', ')}), ${formatBytes(event.backlogBytes)} waiting`
+    case 'send.resumed':
+      return 'nothing is held any more'
+    case 'send.failed':
+      return `${event.message} (${event.code}); next try in ${formatDuration(event.retryMs)}`
+    default:
+      return captureWords(event)
+  }
+}
+
+type CaptureEvent = Extract<SluiceEvent, { readonly event: `capture.${string}` }>
+
+function captureWords(event: CaptureEvent): string {
+  const where = `stream ${event.stream}`
+  switch (event.event) {
+    case 'capture.unreadable':
+      return `${where}: a ${event.what} cannot be read (${event.errno}); it is skipped until that changes`
+    case 'capture.folder-missing':
+      return `${where}: its folder is missing; captures go on when it is back`
+    case 'capture.folder-back':
+      return `${where}: its folder is back`
+    case 'capture.rescan':
+      return `${where}: looking through the whole folder (${event.cause})`
+    case 'capture.renamed':
+      return `${where}: a file was renamed`
+    case 'capture.truncated':
+      return `${where}: a file was truncated and begins anew`
+    case 'capture.replaced':
+      return `${where}: a file was replaced by another`
+    case 'capture.deleted':
+      return `${where}: a file was deleted${event.unreadBytes > 0 ? `, ${formatBytes(event.unreadBytes)} of it unread` : ''}`
+    case 'capture.torn':
+      return `${where}: a file changed while it was read; it is taken again`
+  }
+}

@@ -1,0 +1,60 @@
+import type { Decisions } from '../src/scheduler/judge.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { journalPath, putAside } from '../src/journal/open-state.ts'
+import { realDisk } from '../src/journal/real-disk.ts'
+import { SluiceError } from '../src/observe/error.ts'
+import { retryDelay } from '../src/scheduler/faults.ts'
+import { assemble, type AssembleOptions, type RunningService } from './assemble.ts'
+
+/** What `once` leaves behind. */
+export interface OnceResult {
+  readonly decisions: Decisions
+  readonly backlog: { readonly packs: number; readonly bytes: number }
+}
+
+/** Takes every file as it stands, sends what may go, and ends. Throws what `assemble` and the service throw. */
+export async function runOnce(options: AssembleOptions & { readonly signal: AbortSignal }): Promise<OnceResult> {
+  return await withSoundJournal(options, async ({ service, state }) => {
+    const decisions = await service.once(options.signal)
+    const backlog = state.journal.backlog()
+    return {
+      decisions,
+      backlog: { packs: backlog.reduce((sum, { packs }) => sum + packs, 0), bytes: backlog.reduce((sum, { bytes }) => sum + bytes, 0) },
+    }
+  })
+}
+
+/** Runs until `signal` aborts. What keeps it from starting, but passes by itself, is waited out. */
+export async function runService(options: AssembleOptions & { readonly signal: AbortSignal }): Promise<void> {
+  const { config, emit, signal } = options
+  for (let attempts = 1; !signal.aborted; attempts++) {
+    try {
+      await withSoundJournal(options, async ({ service }) => {
+        attempts = 0
+        emit({ event: 'service.started', device: config.device, streams: config.streams.length })
+        await service.run(signal)
+      })
+      emit({ event: 'service.stopped', cause: String(signal.reason) })
+      return
+    } catch (error) {
+      if (!(error instanceof SluiceError) || !error.transient) throw error
+      const retryMs = retryDelay(attempts, Math.random())
+      emit({ event: 'send.failed', code: error.code, message: error.message, retryMs })
+      await sleep(retryMs, undefined, { signal }).catch(() => undefined)
+    }
+  }
+}
+
+/** A journal that turns out damaged while in use is put aside, and the work begins again with a rebuilt one. */
+async function withSoundJournal<T>(options: AssembleOptions, work: (running: RunningService) => Promise<T>): Promise<T> {
+  try {
+    await using running = await assemble(options)
+    return await work(running)
+  } catch (error) {
+    if (!(error instanceof SluiceError) || error.code !== 'journal-damaged') throw error
+    options.emit({ event: 'service.failed', code: error.code, message: error.message })
+    await putAside(journalPath(options.config.stateFolder), realDisk, Date.now)
+  }
+  await using running = await assemble(options)
+  return await work(running)
+}

@@ -1,0 +1,70 @@
+import type { Config } from '../../config/options.ts'
+import type { CapUse } from '../budget/cap.ts'
+import type { Conditions } from '../scheduler/conditions.ts'
+import type { Decision } from '../scheduler/gate.ts'
+import type { Sensors } from '../scheduler/judge.ts'
+import { existsSync } from 'node:fs'
+import { Ledger } from '../budget/ledger.ts'
+import { Journal } from '../journal/journal.ts'
+import { journalPath } from '../journal/open-state.ts'
+import { readSettings } from '../journal/settings.ts'
+import { serviceNote } from '../journal/state-lock.ts'
+import { Judge } from '../scheduler/judge.ts'
+
+/** What `status` and `why` show; the shape of `status --json` (version 1). Sizes are bytes, times milliseconds since the epoch. */
+export interface Status {
+  readonly version: 1
+  readonly device: string
+  readonly destination: string
+  /** The service of this state folder, if one runs. */
+  readonly running?: { readonly pid: number; readonly startedAt: number }
+  readonly conditions: Conditions
+  /** One decision per group of streams that are sent under the same rules. */
+  readonly queues: readonly { readonly streams: readonly string[]; readonly decision: Decision }[]
+  readonly caps: readonly CapUse[]
+  readonly backlog: { readonly packs: number; readonly bytes: number }
+  readonly sent: { readonly packs: number; readonly packBytes: number; readonly rawBytes: number; readonly lastAt?: number }
+}
+
+/**
+ * Looks at a state folder and the machine as they are now. The running service is not asked, so this answers also when
+ * none runs. Undefined when nothing ever ran on the folder. Throws what opening the journal throws, `settings-damaged`.
+ */
+export async function readStatus(config: Config, sensors: Sensors, now: number): Promise<Status | undefined> {
+  const path = journalPath(config.stateFolder)
+  if (!existsSync(path)) return undefined
+  using journal = new Journal(path, 'read')
+  const ledger = new Ledger(journal.db)
+  const judge = new Judge({ config, journal, ledger, sensors })
+  const settings = readSettings(config.stateFolder)
+  const conditions = await judge.conditions()
+  const decisions = judge.decide(now, conditions, settings, [])
+  const waiting = journal.backlog()
+  const { packs, packBytes, rawBytes, lastSentAt } = journal.totals()
+  const note = serviceNote(config.stateFolder)
+  return {
+    version: 1,
+    device: config.device,
+    destination: config.destination,
+    ...(note && isAlive(note.pid) && { running: note }),
+    conditions,
+    queues: judge.queues.flatMap(({ name, streams }) => {
+      const decision = decisions.get(name)
+      return decision ? [{ streams: streams.map((stream) => stream.name), decision }] : []
+    }),
+    caps: [...config.caps, ...settings.caps].map((cap) => ledger.use(cap, now, config.timeZone)),
+    backlog: {
+      packs: waiting.reduce((sum, queue) => sum + queue.packs, 0),
+      bytes: waiting.reduce((sum, queue) => sum + queue.bytes, 0),
+    },
+    sent: { packs, packBytes, rawBytes, ...(lastSentAt !== undefined && { lastAt: lastSentAt }) },
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
+}

@@ -1,0 +1,104 @@
+import type { Config } from '../../config/options.ts'
+import type { Emit } from '../observe/events.ts'
+import type { Codec } from '../compress/codec.ts'
+import type { Destination } from '../transfer/destination.ts'
+import type { Disk } from './disk.ts'
+import { join } from 'node:path'
+import { Ledger } from '../budget/ledger.ts'
+import { SluiceError, systemCode } from '../observe/error.ts'
+import { queuesOf } from '../scheduler/queues.ts'
+import { Journal } from './journal.ts'
+import { Lineages } from './lineages.ts'
+import { rebuild } from './rebuild.ts'
+import { Spool } from './spool.ts'
+
+/** What lives in a state folder, opened by the one service that may write it. */
+export interface State {
+  readonly journal: Journal
+  readonly ledger: Ledger
+  readonly spool: Spool
+  readonly lineages: Lineages
+}
+
+export interface OpenStateOptions {
+  readonly config: Config
+  readonly destination: Destination
+  readonly zstd: Codec
+  readonly disk: Disk
+  readonly now: () => number
+  readonly emit: Emit
+}
+
+export const journalPath = (stateFolder: string): string => join(stateFolder, 'journal.sqlite')
+
+/**
+ * Opens the state of a service that holds the folder's lock. A journal that is missing or damaged is rebuilt from the
+ * spool and the destination, and an event says so; leftovers in the spool are swept. Throws `state-other-destination`,
+ * `state-newer`, `state-full`, `state-unusable`, and the destination's errors when a rebuild needs it.
+ */
+export async function openState(options: OpenStateOptions): Promise<State> {
+  const { config, disk, emit } = options
+  const path = journalPath(config.stateFolder)
+  const spool = new Spool(join(config.stateFolder, 'spool'), disk)
+  const journal = (await openSound(path, disk, options.now)) ?? (await rebuilt(options, path, spool))
+  checkOwner(journal, config, path)
+  const swept = await spool.sweep(new Set(journal.unsent().map((pack) => Buffer.from(pack.bodyHash).toString('hex'))))
+  if (swept.files > 0) emit({ event: 'spool.swept', ...swept })
+  const lineages = new Lineages(join(config.stateFolder, 'lineages'), disk)
+  return { journal, ledger: new Ledger(journal.db), spool, lineages }
+}
+
+/** The journal if it is there and sound; a damaged one is put aside under another name. */
+async function openSound(path: string, disk: Disk, now: () => number): Promise<Journal | undefined> {
+  if ((await disk.size(path)) === undefined) return undefined
+  try {
+    return new Journal(path)
+  } catch (error) {
+    if (!(error instanceof SluiceError) || error.code !== 'journal-damaged') throw error
+    await putAside(path, disk, now)
+    return undefined
+  }
+}
+
+/** Keeps a damaged journal for whoever wants to look at it; only the newest one. */
+export async function putAside(path: string, disk: Disk, now: () => number): Promise<void> {
+  for (const name of await disk.list(join(path, '..'))) {
+    if (name.startsWith('journal.damaged-')) await disk.remove(join(path, '..', name))
+  }
+  await disk.rename(path, join(path, '..', `journal.damaged-${now()}.sqlite`))
+  for (const suffix of ['-wal', '-shm']) await disk.remove(`${path}${suffix}`)
+}
+
+/** Builds a new journal beside its place and moves it there when it is complete. */
+async function rebuilt(options: OpenStateOptions, path: string, spool: Spool): Promise<Journal> {
+  const { config, destination, zstd, disk, emit } = options
+  const draft = `${path}.new`
+  for (const suffix of ['', '-wal', '-shm']) await disk.remove(`${draft}${suffix}`)
+  try {
+    using journal = new Journal(draft)
+    const queues = queuesOf(config.streams)
+    const queueOf = (stream: string): string => queues.find((queue) => queue.streams.some(({ name }) => name === stream))?.name ?? 'any'
+    const ledger = new Ledger(journal.db)
+    const report = await rebuild({ journal, ledger, spool, destination, device: config.device, streams: config.streams, queueOf, zstd })
+    journal.setMeta('device', config.device)
+    journal.setMeta('destination', destination.url)
+    if (report.packsFromDestination + report.packsFromSpool > 0) emit({ event: 'journal.rebuilt', ...report })
+  } catch (error) {
+    if (systemCode(error) !== 'ENOSPC') throw error
+    throw new SluiceError('state-full', `the disk that holds ${path} is full: free some space`, { transient: true, cause: error })
+  }
+  await disk.rename(draft, path)
+  await disk.syncFolder(join(path, '..'))
+  return new Journal(path)
+}
+
+function checkOwner(journal: Journal, config: Config, path: string): void {
+  const [device, destination] = [journal.meta('device'), journal.meta('destination')]
+  if (device === config.device && destination === config.destination) return
+  journal[Symbol.dispose]()
+  throw new SluiceError(
+    'state-other-destination',
+    `${path} belongs to device ${device} at ${destination}, the config says ${config.device} at ${config.destination}. ` +
+      'Let it send its backlog with the old config, then set another `state` folder in the new one.',
+  )
+}
