@@ -58,10 +58,11 @@ function installedRuntime() {
 }
 
 function startWith(runtime) {
-  const child = spawn(runtime, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' })
-  const forward = (signal) => child.kill(signal)
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']
+  const forward = (signal) => child.kill(signal)
+  // Before the child exists: a signal that comes while it starts must not leave it behind alone.
   for (const signal of signals) process.on(signal, forward)
+  const child = spawn(runtime, [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' })
   child.on('error', refuse)
   child.on('exit', (code, signal) => {
     for (const name of signals) process.off(name, forward)

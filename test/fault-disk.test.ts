@@ -21,7 +21,11 @@ async function contents(folder: string): Promise<Record<string, string>> {
 }
 
 /** What a folder that held `before` holds after the work and a crash. */
-async function after(mode: CrashMode, before: Record<string, string>, work: (disk: Disk, folder: string) => Promise<void>) {
+async function after(
+  mode: CrashMode,
+  before: Record<string, string>,
+  work: (disk: Disk, folder: string) => Promise<void>,
+): Promise<Record<string, string>> {
   const folder = await temporaryFolder()
   for (const [name, text] of Object.entries(before)) await writeFile(join(folder, name), text)
   const disk = faultDisk({ mode })
@@ -48,7 +52,7 @@ describe('the fault disk', () => {
 
   test('throws the system error it is told to and lives on', async () => {
     const path = join(await temporaryFolder(), 'a')
-    const disk = faultDisk({ fail: (operation, number) => operation.kind === 'write' && number === 2 ? 'ENOSPC' : undefined })
+    const disk = faultDisk({ fail: ({ kind }, number) => kind === 'write' && number === 2 ? 'ENOSPC' : undefined })
     await using file = await disk.open(path, 'w')
     await expect(file.write(Buffer.from('12'), 0)).rejects.toMatchObject({ code: 'ENOSPC' })
     await file.write(Buffer.from('34'), 1)

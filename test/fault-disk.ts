@@ -1,23 +1,23 @@
 /**
  * A disk that fails. Model:
  *
- * - It passes everything on to a real disk and numbers, from 1, each operation that changes something or makes it durable:
- *   makeFolder, an open that creates or truncates, write, truncate, sync, rename, remove, syncFolder.
+ * - It passes everything on to a real disk and numbers, from 1, each operation that changes something or makes it
+ *   durable: makeFolder, an open that creates or truncates, write, truncate, sync, rename, remove, syncFolder.
  * - Operation number `crashAt` does not happen (of a write, the first half does) and throws a `CrashError`, as does
  *   everything after it: the process is dead. Then the test calls `crash()`, which closes what was left open and brings
  *   the folder into a state that a new process may find, by `mode`:
  *     `kill`   the process died and the machine lives: everything done is there.
- *     `power`  the power failed and nothing was durable by itself: content as of the last sync of the file, names as of the
- *              last syncFolder of their folder.
- *     `zeros`  the power failed and the file system had written names and sizes, but no content: bytes changed since the
- *              last sync of the file are zeros. (A rename before its sync shows up here.)
+ *     `power`  the power failed and nothing was durable by itself: content as of the last sync of the file, names as
+ *              of the last syncFolder of their folder.
+ *     `zeros`  the power failed and the file system had written names and sizes, but no content: bytes changed since
+ *              the last sync of the file are zeros. (A rename before its sync shows up here.)
  *   A real disk after a power cut is somewhere between the last two.
  * - `fail` makes an operation throw an error of the system instead; of a write, the first half happens.
  *
  * After a `kill`, `restart` gives the disk to a new process, with all that is still not durable.
  *
- * Not modelled: files written around this disk, moved folders, hard links, sectors torn or rotting, a disk that lies about
- * sync, several processes.
+ * Not modelled: files written around this disk, moved folders, hard links, sectors torn or rotting, a disk that lies
+ * about sync, several processes.
  */
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -54,6 +54,8 @@ export interface FaultDisk extends Disk {
   restart(options?: FaultDiskOptions): FaultDisk
 }
 
+type Operate = <T>(operation: DiskOperation, whole: () => Promise<T>, half?: () => Promise<void>) => Promise<T>
+
 /** A file as such, whatever it is called. */
 interface Content {
   durable: Uint8Array
@@ -72,7 +74,7 @@ function faultDiskOver(durability: Durability, options: FaultDiskOptions): Fault
     if (dead) throw new CrashError('the process is dead')
   }
   /** Counts an operation and does it, unless it is the one to fail; `half` is what happens of it then. */
-  const operate = async <T>(operation: DiskOperation, whole: () => Promise<T>, half?: () => Promise<void>): Promise<T> => {
+  const operate: Operate = async (operation, whole, half) => {
     alive()
     operations.push(operation)
     dead = operations.length === options.crashAt
@@ -148,7 +150,7 @@ function faultDiskOver(durability: Durability, options: FaultDiskOptions): Fault
 
 interface Files {
   readonly alive: () => void
-  readonly operate: <T>(operation: DiskOperation, whole: () => Promise<T>, half?: () => Promise<void>) => Promise<T>
+  readonly operate: Operate
   readonly openFiles: Set<DiskFile>
 }
 

@@ -78,7 +78,7 @@ export class Hand {
     const to = this.#aim(target)
     const distance = Math.hypot(to.x - from.x, to.y - from.y)
     // Fitts' law: farther and smaller takes longer.
-    const durationMs = 160 + 120 * Math.log2(1 + distance / Math.min(target.width, target.height))
+    const durationMs = 200 + 150 * Math.log2(1 + distance / Math.min(target.width, target.height))
     const bend = between(this.random, -0.25, 0.25)
     const middle = {
       x: (from.x + to.x) / 2 - bend * (to.y - from.y),

@@ -12,6 +12,13 @@ export const mailPane: Rect = { x: 830, y: 94, width: 450, height: 682 }
 export const statusBar: Rect = { x: 0, y: 776, width: 1280, height: 24 }
 
 export const searchBox: Rect = { x: 1050, y: 62, width: 216, height: 26 }
+/** Where the eye, and at times the pointer, goes in a letter: to and fro over its lines. */
+export const letterLines: readonly Rect[] = [
+  { x: 850, y: 470, width: 60, height: 16 },
+  { x: 1180, y: 472, width: 70, height: 16 },
+  { x: 850, y: 492, width: 60, height: 16 },
+  { x: 1150, y: 494, width: 90, height: 16 },
+]
 export const replyBox: Rect = { x: 846, y: 640, width: 418, height: 88 }
 export const sendButton: Rect = { x: 1184, y: 738, width: 80, height: 28 }
 export const saveButton: Rect = { x: 290, y: 568, width: 90, height: 28 }

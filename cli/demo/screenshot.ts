@@ -3,7 +3,7 @@ import {
   type Canvas, type Color, createCanvas, drawPointer, drawText, fillGradient, fillRect, fitText, frameRect, inside,
   type Point, type Rect, type TextStyle, textWidth, wrapText,
 } from './canvas.ts'
-import { type AppState, type Customer, choices, type Field, mails, menuNames, menus } from './desk.ts'
+import { type AppState, choices, type Customer, type Field, mails, menuNames, menus } from './desk.ts'
 import * as layout from './layout.ts'
 
 const colors = {
@@ -39,7 +39,7 @@ export function encodeScreen(canvas: Canvas): Uint8Array {
 }
 
 function label(canvas: Canvas, rect: Rect, indent: number, text: string, style: TextStyle): void {
-  drawText(canvas, { x: rect.x + indent, y: middleOf(rect, style) }, fitText(text, rect.width - 2 * indent, style), style)
+  drawText(canvas, { x: rect.x + indent, y: middleOf(rect, style) }, fitText(text, rect.width - indent, style), style)
 }
 
 /** The y that centres capital letters in `rect`. */

@@ -1,4 +1,4 @@
-import { type AppState, choices, type Customer, type Mail, mails, menus, openingState } from './desk.ts'
+import { type AppState, choices, type Customer, type Mail, mails, type MenuName, menus, openingState } from './desk.ts'
 import { Hand, type Moment, type SessionEvent } from './hand.ts'
 import * as layout from './layout.ts'
 import { createRandom } from './random.ts'
@@ -18,12 +18,13 @@ export interface Session {
 }
 
 /** What the simulated person is about: each step acts, then names the next. */
-type Step = 'look' | 'inbox' | 'lookup' | 'edit' | 'classify' | 'save' | 'reply'
+type Step = 'look' | 'inbox' | 'lookup' | 'assign' | 'edit' | 'classify' | 'save' | 'reply'
 
 const steps: Readonly<Record<Step, (hand: Hand) => Step>> = {
   look: lookAround,
   inbox: openMail,
   lookup: openCustomer,
+  assign: assignCase,
   edit: editField,
   classify: chooseOption,
   save: saveForm,
@@ -61,20 +62,39 @@ function customerPage(customer: Customer): string {
   return `customer/${customer.id}`
 }
 
+/** Opens a menu of the menu bar and picks an item; `onPick` is what the application does then. */
+function pickItem<Name extends MenuName>(hand: Hand, menu: Name, item: (typeof menus)[Name][number], onPick: () => void) {
+  const items: readonly string[] = menus[menu]
+  hand.click(layout.menuTitle(menu), () => {
+    hand.change({ open: { menu } })
+    hand.log('menus', { event: 'open', menu, kind: 'menu' })
+  })
+  hand.rest(200, 500)
+  hand.click(layout.menuItem(menu, items.indexOf(item)), () => {
+    hand.change({ open: undefined })
+    hand.log('menus', { event: 'pick', menu, kind: 'menu', item })
+    onPick()
+  })
+}
+
 function lookAround(hand: Hand): Step {
-  hand.moveTo(layout.customerRow(Math.floor(hand.random() * hand.state.customers.length)))
-  hand.rest(300, 900)
+  for (let glance = 0; glance < 3; glance++) {
+    hand.moveTo(layout.customerRow(Math.floor(hand.random() * hand.state.customers.length)))
+    hand.rest(200, 600)
+  }
   return 'inbox'
 }
 
-/** Opens the next letter and reads it, hands still. */
+/** Opens the next letter and reads it: first with the hand still, then along the last lines. */
 function openMail(hand: Hand): Step {
   const mail = (hand.state.mail + 1) % mails.length
   hand.click(layout.mailRow(mail), () => {
     hand.change({ mail, read: [...hand.state.read, mail], reply: '', focus: undefined, status: 'Message opened' })
     hand.log('workflow', { event: 'page', page: `mail/${mail + 1}`, from: customerPage(hand.state.form) })
   })
-  hand.rest(3300, 4200)
+  // Longer than two screenshots are apart, so that some show the same picture.
+  hand.rest(3100, 3600)
+  for (const line of layout.letterLines) hand.moveTo(line)
   return 'lookup'
 }
 
@@ -86,13 +106,24 @@ function openCustomer(hand: Hand): Step {
     hand.log('workflow', { event: 'page', page: customerPage(form), from: `mail/${hand.state.mail + 1}` })
   })
   hand.rest(400, 800)
+  return hand.random() < 0.6 ? 'assign' : 'edit'
+}
+
+function assignCase(hand: Hand): Step {
+  pickItem(hand, 'Case', 'Assign to me', () => {
+    hand.change({ status: 'Case assigned to desk@example.com' })
+    hand.log('workflow', { event: 'assign', page: customerPage(hand.state.form) })
+  })
+  hand.rest(200, 500)
   return 'edit'
 }
 
 function editField(hand: Hand): Step {
   const { field, value } = currentMail(hand.state)
   hand.click(layout.fieldBox(field), () => hand.change({ focus: field, status: `Editing ${field}` }))
-  const show = (typed: string) => hand.change({ form: { ...hand.state.form, [field]: typed } })
+  const show = (typed: string) => {
+    hand.change({ form: { ...hand.state.form, [field]: typed }, status: `Editing ${field}` })
+  }
   hand.rest(150, 350)
   hand.shortcut(field, () => hand.change({ status: 'All selected' }))
   hand.type(field, value, show)
@@ -120,15 +151,7 @@ function chooseOption(hand: Hand): Step {
 function saveForm(hand: Hand): Step {
   const way = hand.random()
   if (way < 0.6) {
-    hand.click(layout.menuTitle('File'), () => {
-      hand.change({ open: { menu: 'File' } })
-      hand.log('menus', { event: 'open', menu: 'File', kind: 'menu' })
-    })
-    hand.rest(200, 500)
-    hand.click(layout.menuItem('File', menus.File.indexOf('Save')), () => {
-      hand.log('menus', { event: 'pick', menu: 'File', kind: 'menu', item: 'Save' })
-      store(hand)
-    })
+    pickItem(hand, 'File', 'Save', () => store(hand))
   } else {
     hand.click(way < 0.8 ? layout.toolButton('Save') : layout.saveButton, () => store(hand))
   }
@@ -138,7 +161,7 @@ function saveForm(hand: Hand): Step {
 
 function store(hand: Hand): void {
   const { customers, selected, form } = hand.state
-  hand.change({ open: undefined, customers: customers.with(selected, form), status: `${form.id} saved` })
+  hand.change({ customers: customers.with(selected, form), status: `${form.id} saved` })
   hand.log('workflow', { event: 'save', page: customerPage(form) })
 }
 

@@ -20,7 +20,7 @@ export interface FileFacts {
   readonly mode: number
 }
 
-/** How far one capture file has been packed; a row of the journal, keyed by stream and path. */
+/** How far one capture file has been packed; a row of the journal, keyed by stream and file id. */
 export interface Cursor {
   readonly stream: string
   /** Path relative to the stream's folder, `/` between parts, as the OS stores it (any bytes but NUL). */

@@ -19,7 +19,7 @@ interface Frame {
 
 /** Throws `codec-failed` for input that a codec of this format does not take. */
 export function checkInput(raw: Uint8Array, { level, reference }: CompressOptions): void {
-  if (raw.length > maxBlockBytes) throw codecFailed(`a block of ${raw.length} bytes is above the limit of ${maxBlockBytes}`)
+  if (raw.length > maxBlockBytes) throw codecFailed(`a block of ${raw.length} bytes is above the limit`)
   if (!Number.isInteger(level) || level < 1 || level > 19) throw codecFailed(`there is no level ${level}, only 1 to 19`)
   checkReference(reference)
 }
@@ -30,12 +30,13 @@ export function checkInput(raw: Uint8Array, { level, reference }: CompressOption
  * follows a frame, and the portable one returns part of the content of a cut frame as if it were all.
  */
 export function checkFrame(stored: Uint8Array, { rawBytes, reference }: DecompressOptions): void {
-  if (!(rawBytes >= 0 && rawBytes <= maxBlockBytes)) throw codecFailed(`a block of ${rawBytes} bytes is above the limit`)
+  if (!(rawBytes >= 0 && rawBytes <= maxBlockBytes)) throw codecFailed(`a block cannot have ${rawBytes} bytes`)
   checkReference(reference)
   if (stored.length > largestFrameBytes(rawBytes)) throw codecFailed('the frame is longer than any of its content')
   const frame = readFrame(stored)
-  // Cut short, or something behind it.
-  if (frame.frameBytes !== stored.length) throw codecFailed(`the frame ends at ${frame.frameBytes}, its bytes at ${stored.length}`)
+  if (frame.frameBytes !== stored.length) {
+    throw codecFailed(`the frame has ${frame.frameBytes} bytes, and there are ${stored.length}`)
+  }
   if (frame.contentBytes !== rawBytes) throw codecFailed(`the frame holds ${frame.contentBytes} bytes, not ${rawBytes}`)
   if (frame.windowBytes > 2 ** windowLog) throw codecFailed(`the frame asks for a window of ${frame.windowBytes} bytes`)
 }

@@ -3,8 +3,8 @@ import { codecIds, type Codec } from './codec.ts'
 import { checkFrame, checkInput, codecFailed, plainReference } from './zstd-frame.ts'
 
 /**
- * Highest levels whose tables fit beside a full block in the fixed heap of 16 MiB; above, the instance aborts (measured:
- * 12 without a reference, 6 with 2 MiB of it). A higher level is taken as this one.
+ * Highest levels whose tables fit beside a full block in the fixed heap of 16 MiB; above, the instance aborts
+ * (measured: 12 without a reference, 6 with 2 MiB of it). A higher level is taken as this one.
  */
 const maxLevel = 9
 const maxLevelWithReference = 5
@@ -57,8 +57,8 @@ export function zstdPortable(): Codec {
         if (!reference) return simple.decompress(stored)
         return using(new dictionaries.Decompression(reference), it => simple.decompressUsingDict(stored, it))
       })
-      if (raw.length !== options.rawBytes) throw codecFailed(`the frame gave ${raw.length} bytes instead of ${options.rawBytes}`)
-      return raw
+      if (raw.length === options.rawBytes) return raw
+      throw codecFailed(`the frame gave ${raw.length} bytes instead of ${options.rawBytes}`)
     },
   }
 }

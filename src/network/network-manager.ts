@@ -55,7 +55,7 @@ export function networkManager(options: NetworkManagerOptions): Required<Sensor<
       return bus
     } catch (error) {
       bus.close()
-      throw error
+      throw new Error(`no signals: ${messageOf(error)}`, { cause: error })
     }
   }
   const unknown = (source: string): Reading<NetworkState> => ({ value: { cost: 'unknown' }, source, at: options.clock() })
@@ -70,7 +70,7 @@ export function networkManager(options: NetworkManagerOptions): Required<Sensor<
       return { value: { cost: costFrom(properties) }, source: 'NetworkManager', at: options.clock() }
     } catch (error) {
       if (!isErrorReply(error)) await drop(used)
-      return unknown(`NetworkManager: ${error instanceof Error ? error.message : String(error)}`)
+      return unknown(`NetworkManager: ${messageOf(error)}`)
     }
   }
   return {
@@ -86,6 +86,10 @@ export function networkManager(options: NetworkManagerOptions): Required<Sensor<
       if (connection) await drop(connection)
     },
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 /** NMState below 50: asleep, disconnected, disconnecting or connecting. 0 is NetworkManager's own "unknown". */

@@ -8,12 +8,12 @@ export function isDeviceName(name: string): boolean {
   return deviceName.test(name)
 }
 
-/** The name itself; throws `destination-refused` for one that is no device's, so that it never becomes part of a path. */
+/** The name itself; throws `destination-refused` for one that is no device's, before it becomes part of a path. */
 export function checkDevice(device: string): string {
   if (isDeviceName(device)) return device
   throw new SluiceError(
     'destination-refused',
-    `${JSON.stringify(device)} is no device name: 1 to 64 of a-z 0-9 . _ - are allowed, beginning with a letter or digit.`,
+    `${JSON.stringify(device)} is no device name: it takes 1 to 64 of a-z 0-9 . _ - and begins with a letter or digit.`,
   )
 }
 

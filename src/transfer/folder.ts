@@ -1,7 +1,7 @@
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Disk, DiskFile } from '../journal/disk.ts'
-import { SluiceError, systemCode } from '../observe/error.ts'
+import { SluiceError, systemCode, type ErrorDetails } from '../observe/error.ts'
 import {
   packFileName, parsePackFileName, sliceBytes,
   type ByteSource, type Destination, type OutgoingPack, type PackName, type PutOptions,
@@ -9,9 +9,9 @@ import {
 import { checkDevice, inLogOrder, isDeviceName, packMissing, readPastEnd, stopIfAborted } from './destination-rules.ts'
 
 /**
- * A folder as destination, at a `file:///` URL: `<root>/<device>/<seq>-<hash>.pack`. A pack grows as `.<its name>.part` beside its place and
- * is renamed once it is durable, so a pack that is listed is whole. The root is created when its parent exists: a
- * longer missing path is more likely a disk that is not mounted.
+ * A folder as destination, at a `file:///` URL: `<root>/<device>/<seq>-<hash>.pack`. A pack grows as `.<its name>.part`
+ * beside its place and is renamed once it is durable, so a pack that is listed is whole. The root is created when its
+ * parent exists: a longer missing path is more likely a disk that is not mounted.
  */
 export function folderDestination(url: string, disk: Disk): Destination {
   const root = fileURLToPath(url)
@@ -141,7 +141,7 @@ async function isThere(disk: Disk, path: string, sizeBytes: number): Promise<boo
  * Where to go on: the first byte of the partial file that is not the pack's. After a power cut its size may be right
  * and its tail zeros, so the size alone says nothing. Cuts the file there.
  */
-async function resumeAt(file: DiskFile, pack: OutgoingPack, here: Here, signal: AbortSignal | undefined): Promise<number> {
+async function resumeAt(file: DiskFile, pack: OutgoingPack, here: Here, signal?: AbortSignal): Promise<number> {
   const present = await here(file.size())
   const comparable = Math.min(present, pack.sizeBytes)
   let offset = 0
@@ -222,6 +222,6 @@ function destinationError(error: unknown, url: string): unknown {
   return new SluiceError('destination-refused', `${url} does not let Sluice read or write there (${code}).`, details)
 }
 
-function unreachable(url: string, why: string, details: { cause?: unknown, data?: { errno: string } } = {}): SluiceError {
+function unreachable(url: string, why: string, details: ErrorDetails = {}): SluiceError {
   return new SluiceError('destination-unreachable', `Cannot reach ${url}. ${why}`, { ...details, transient: true })
 }

@@ -52,7 +52,7 @@ describe.skipIf(noOlderNode)('on an older Node.js (skipped where /usr/bin/node i
   })
 
   test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s reaches the runtime, and its exit code comes back', async (signal) => {
-    using copy = packageWith(`trap 'echo got; exit 77' ${signal.slice(3)}; echo ready; while :; do sleep 0.05; done`)
+    using copy = packageWith(`trap 'echo got; exit 77' ${signal.slice(3)}; echo ready; for i in $(seq 400); do sleep 0.05; done`)
     const child = spawn(olderNode, [copy.launcher], { stdio: ['ignore', 'pipe', 'inherit'] })
     await once(child.stdout, 'data')
     child.kill(signal)

@@ -73,7 +73,7 @@ const damage: readonly (readonly [what: string, text: string])[] = [
 describe('damaged settings are refused with the file and what to do, and stay as they are', () => {
   test.each(damage)('%s', (_, text) => {
     writeFileSync(file(), text)
-    const refusal = expect.objectContaining({ code: 'settings-damaged', message: expect.stringMatching(/settings\.json cannot be used: .*Nothing is sent until/) })
+    const refusal = expect.objectContaining({ code: 'settings-damaged', message: expect.stringMatching(/settings\.json cannot be used: .*Nothing is sent until/) as string }) as Error
     expect(() => readSettings(folder)).toThrow(refusal)
     expect(() => updateSettings(folder, (old) => old)).toThrow(refusal)
     expect(readFileSync(file(), 'utf8')).toBe(text)

@@ -36,7 +36,7 @@ async function end(child: ChildProcess): Promise<void> {
 test('a second service on a state folder is refused and told the pid of the first', async () => {
   const { child } = await start('lock', folder)
   expect(() => lockState(folder, 0)).toThrow(expect.objectContaining({ code: 'state-locked', data: { stateFolder: folder, pid: child.pid } }))
-  expect(JSON.parse(readFileSync(join(folder, 'service.json'), 'utf8'))).toEqual({ pid: child.pid, startedAt: expect.any(Number) })
+  expect(JSON.parse(readFileSync(join(folder, 'service.json'), 'utf8'))).toEqual({ pid: child.pid, startedAt: expect.any(Number) as number })
   expect(statSync(join(folder, 'service.lock.sqlite')).mode & 0o077).toBe(0)
 })
 

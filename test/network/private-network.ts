@@ -21,7 +21,7 @@ export function whyNoPrivateNetwork(): string | undefined {
   if (process.getuid?.() !== 0) return 'needs root'
   const missing = programs.filter((program) => spawnSync('which', [program]).status !== 0)
   if (missing.length > 0) return `needs ${missing.join(', ')}`
-  return spawnSync('unshare', ['--net', '--mount', 'true']).status === 0 ? undefined : 'needs network and mount namespaces'
+  return spawnSync('sh', ['-c', 'unshare --net --mount true']).status === 0 ? undefined : 'needs network and mount namespaces'
 }
 
 export async function startPrivateNetwork(): Promise<PrivateNetwork> {

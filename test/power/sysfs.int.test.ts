@@ -36,6 +36,9 @@ describe('power from sysfs', () => {
     ['a laptop with a wireless mouse', { ...laptop, ...mouse }, { supply: 'battery', percent: 42 }],
     ['a USB-C charger', { ...laptop, ...usbC, [role]: 'source [sink]' }, { supply: 'mains', percent: 42 }],
     ['a USB-C port that charges a phone', { ...laptop, ...usbC, [role]: '[source] sink' }, { supply: 'battery', percent: 42 }],
+    ['a USB-C controller that feeds the machine and charges a phone', {
+      ...laptop, ...usbC, [role]: '[source] sink', [role.replace('port0', 'port1')]: 'source [sink]',
+    }, { supply: 'mains', percent: 42 }],
     ['a charge limit', { ...laptop, 'ADP1/online': 1, 'BAT1/status': 'Not charging', 'BAT1/capacity': 80 }, { supply: 'mains', percent: 80 }],
     ['a dead battery', { ...laptop, 'BAT1/status': 'Not charging', 'BAT1/capacity': 0 }, { supply: 'unknown', percent: 0 }],
     ['none', {}, { supply: 'mains' }],

@@ -1,6 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { afterEach, describe, expect, test } from 'vitest'
-import { sliceBytes, type Destination, type OutgoingPack, type PackName, type PutOptions } from '../../src/transfer/destination.ts'
+import {
+  sliceBytes, type Destination, type OutgoingPack, type PackName,
+} from '../../src/transfer/destination.ts'
 
 /** An empty destination, and how to be rid of it. `reopen` is what a new process would see of it. */
 export interface DestinationUnderTest {
@@ -31,7 +33,8 @@ export function describeDestination(name: string, factory: () => Promise<Destina
       expect(await destination.devices()).toEqual([])
     })
 
-    test.each([1, 100, sliceBytes - 1, sliceBytes, sliceBytes + 1, 10 << 20])('a pack of %i bytes comes back exactly', async size => {
+    const sizes = [1, 100, sliceBytes - 1, sliceBytes, sliceBytes + 1, 10 << 20]
+    test.each(sizes)('a pack of %i bytes comes back exactly', async size => {
       const destination = await createOne()
       const pack = packOf(1, randomBytes(size))
       expect(await putCounting(destination, pack)).toBe(size)
@@ -52,7 +55,8 @@ export function describeDestination(name: string, factory: () => Promise<Destina
       await destination.put(pack)
       await using source = await destination.open(pack.name)
       expect(source.sizeBytes).toBe(150_000)
-      for (const [offset, length] of [[0, 0], [0, 1], [65_535, 2], [149_999, 1], [10, 140_000], [150_000, 0]] as const) {
+      const ranges = [[0, 0], [0, 1], [65_535, 2], [149_999, 1], [10, 140_000], [150_000, 0]] as const
+      for (const [offset, length] of ranges) {
         expect(Buffer.from(await source.read(offset, length))).toEqual(pack.bytes.subarray(offset, offset + length))
       }
       await expect(source.read(149_999, 2)).rejects.toMatchObject({ code: 'pack-invalid' })
@@ -62,7 +66,8 @@ export function describeDestination(name: string, factory: () => Promise<Destina
     test('a pack that is not there cannot be opened', async () => {
       const destination = await createOne()
       await destination.put(packOf(1, randomBytes(10)))
-      await expect(destination.open(packOf(2, randomBytes(10)).name)).rejects.toMatchObject({ code: 'destination-behind' })
+      const missing = packOf(2, randomBytes(10)).name
+      await expect(destination.open(missing)).rejects.toMatchObject({ code: 'destination-behind' })
     })
 
     test('sending a pack that is there moves no byte', async () => {
@@ -112,7 +117,8 @@ export function describeDestination(name: string, factory: () => Promise<Destina
     test('a signal that was aborted before lets no byte out', async () => {
       const destination = await createOne()
       let sent = 0
-      const put = destination.put(packOf(1, randomBytes(10)), { signal: AbortSignal.abort(), onSent: bytes => { sent += bytes } })
+      const options = { signal: AbortSignal.abort(), onSent: (bytes: number) => { sent += bytes } }
+      const put = destination.put(packOf(1, randomBytes(10)), options)
       await expect(put).rejects.toMatchObject({ code: 'aborted', transient: true })
       expect(sent).toBe(0)
     })
@@ -145,10 +151,13 @@ export function describeDestination(name: string, factory: () => Promise<Destina
 
     test('a log is listed in order of seq, also where that is not the order of its text', async () => {
       const destination = await createOne()
-      const order = [1, 2, 9, 10, 11, 999_999_999, 1_000_000_000, 9_999_999_999, 10_000_000_000, 10_000_000_001, 99_999_999_999,
-        Number.MAX_SAFE_INTEGER]
+      const order = [
+        1, 2, 9, 10, 11, 999_999_999, 1_000_000_000, 9_999_999_999, 10_000_000_000, 10_000_000_001, 99_999_999_999,
+        Number.MAX_SAFE_INTEGER,
+      ]
       const packs = new Map(order.map(seq => [seq, packOf(seq, Buffer.from(`pack ${seq}`))]))
-      for (const pack of [...packs.values()].sort((a, b) => (a.name.hash < b.name.hash ? -1 : 1))) await destination.put(pack)
+      const shuffled = [...packs.values()].sort((a, b) => (a.name.hash < b.name.hash ? -1 : 1))
+      for (const pack of shuffled) await destination.put(pack)
       expect((await destination.list('laptop-1')).map(name => name.seq)).toEqual(order)
       expect(await destination.head('laptop-1')).toEqual(packs.get(Number.MAX_SAFE_INTEGER)?.name)
     })
@@ -157,12 +166,14 @@ export function describeDestination(name: string, factory: () => Promise<Destina
       const destination = await createOne()
       const packs = [packOf(1, Buffer.from('a')), packOf(1, Buffer.from('b'))]
       for (const pack of packs) await destination.put(pack)
-      expect((await destination.list('laptop-1')).map(name => name.hash)).toEqual(packs.map(pack => pack.name.hash).sort())
+      const hashes = packs.map(pack => pack.name.hash).sort()
+      expect((await destination.list('laptop-1')).map(name => name.hash)).toEqual(hashes)
     })
 
     test('each device has a log of its own', async () => {
       const destination = await createOne()
-      const names = Array.from({ length: 30 }, (_, at) => `laptop-${at + 1}`).concat('a', 'a.b', 'a_b', '0', 'x'.repeat(64))
+      const many = Array.from({ length: 30 }, (_, at) => `laptop-${at + 1}`)
+      const names = ['a', 'a.b', 'a_b', '0', 'x'.repeat(64), ...many]
       const packs = names.map((device, at) => packOf(at + 1, Buffer.from(device), device))
       for (const pack of packs) await destination.put(pack)
       expect(await destination.devices()).toEqual([...names].sort())
@@ -204,7 +215,10 @@ export function describeDestination(name: string, factory: () => Promise<Destina
       const pack = packOf(1, randomBytes(4 * sliceBytes))
       const broken: OutgoingPack = {
         ...pack,
-        read: (offset, length) => offset < 2 * sliceBytes ? pack.read(offset, length) : Promise.reject(new Error('spool is gone')),
+        async read(offset, length) {
+          if (offset >= 2 * sliceBytes) throw new Error('spool is gone')
+          return pack.read(offset, length)
+        },
       }
       let sent = 0
       await expect(destination.put(broken, { onSent: bytes => { sent += bytes } })).rejects.toThrow('spool is gone')
@@ -226,9 +240,9 @@ export function packOf(seq: number, bytes: Buffer, device = 'laptop-1'): Outgoin
 }
 
 /** Sends a pack and returns the bytes that moved. */
-export async function putCounting(destination: Destination, pack: OutgoingPack, options: PutOptions = {}): Promise<number> {
+export async function putCounting(destination: Destination, pack: OutgoingPack): Promise<number> {
   let sent = 0
-  await destination.put(pack, { ...options, onSent: bytes => { sent += bytes } })
+  await destination.put(pack, { onSent: bytes => { sent += bytes } })
   return sent
 }
 

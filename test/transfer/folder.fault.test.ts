@@ -1,10 +1,11 @@
 /**
  * Claim: whenever the process dies or the power fails while a folder destination takes a pack, a new process finds
- * the pack whole and right, or not at all; sending it again completes it; and once put() has returned, nothing takes it away.
+ * the pack whole and right, or not at all; sending it again completes it; and once put() has returned, nothing takes
+ * it away.
  *
- * Method: the put is cut at each of its disk operations in turn, in each mode of test/fault-disk.ts, then resumed on the
- * real disk; then the same with the resumed put cut as well. In the last test the process dies at each operation in turn, a
- * second process completes the pack, and the power fails after its put() has returned.
+ * Method: the put is cut at each of its disk operations in turn, in each mode of test/fault-disk.ts, then resumed on
+ * the real disk; then the same with the resumed put cut as well. In the last test the process dies at each operation
+ * in turn, a second process completes the pack, and the power fails after its put() has returned.
  *
  * Not modelled: two processes at once, a disk that lies about sync, rot of bytes that were durable.
  */
@@ -20,10 +21,12 @@ import { CrashError, crashModes, faultDisk, type CrashMode } from '../fault-disk
 import { contentOf, packOf, putCounting } from '../suites/destination.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 
+type TestPack = ReturnType<typeof packOf>
+
 const at = (root: string, disk: Disk = realDisk) => folderDestination(pathToFileURL(root).href, disk)
 
 /** Puts and dies at an operation; whether there was such an operation. */
-async function putDying(root: string, pack: ReturnType<typeof packOf>, mode: CrashMode, crashAt: number): Promise<boolean> {
+async function putDying(root: string, pack: TestPack, mode: CrashMode, crashAt: number): Promise<boolean> {
   const disk = faultDisk({ mode, crashAt })
   const died = await at(root, disk).put(pack).then(() => false, (error: unknown) => {
     if (error instanceof CrashError) return true
@@ -33,7 +36,7 @@ async function putDying(root: string, pack: ReturnType<typeof packOf>, mode: Cra
   return died
 }
 
-async function expectWholeOrAbsent(root: string, pack: ReturnType<typeof packOf>): Promise<void> {
+async function expectWholeOrAbsent(root: string, pack: TestPack): Promise<void> {
   const names = await at(root).list('laptop-1')
   expect(names.length === 0 || (await contentOf(at(root), pack.name)).equals(pack.bytes)).toBe(true)
 }

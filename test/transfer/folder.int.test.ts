@@ -74,8 +74,11 @@ describe('a folder as destination', () => {
     const pack = packOf(2, randomBytes(10))
     await at(root).put(pack)
     const hash = 'a'.repeat(64)
-    const hostile = ['1-abc.pack', `0000000001-${hash}.pack.part`, `.0000000001-${hash}.pack`, `0000000000-${hash}.pack`,
-      `0000000001-${hash.toUpperCase()}.pack`, `00000000001-${hash}.pack`, `9999999999999999-${hash}.pack`, `0000000001-${hash}.pack\n`]
+    const hostile = [
+      '1-abc.pack', `0000000001-${hash}.pack.part`, `.0000000001-${hash}.pack`, `0000000000-${hash}.pack`,
+      `0000000001-${hash.toUpperCase()}.pack`, `00000000001-${hash}.pack`, `9999999999999999-${hash}.pack`,
+      `0000000001-${hash}.pack\n`,
+    ]
     for (const name of hostile) await writeFile(join(root, 'laptop-1', name), '')
     for (const name of ['UPPER', '.hidden', 'with space', 'empty']) await mkdir(join(root, name))
     await writeFile(join(root, 'a-file'), '')
@@ -83,10 +86,12 @@ describe('a folder as destination', () => {
     expect(await at(root).devices()).toEqual(['laptop-1'])
   })
 
-  test('a link or a pipe in a pack’s place is not read, and a link in a partial’s place not written through', async () => {
+  test('a link or pipe in a pack’s place is not read, nor a link in a partial’s place written through', async () => {
     const root = await temporaryFolder()
     const outside = join(await temporaryFolder(), 'outside')
-    const [linked, piped, partial] = [packOf(1, randomBytes(10)), packOf(2, randomBytes(20)), packOf(3, randomBytes(30))]
+    const linked = packOf(1, randomBytes(10))
+    const piped = packOf(2, randomBytes(20))
+    const partial = packOf(3, randomBytes(30))
     const pathOf = (pack: typeof linked) => join(root, 'laptop-1', packFileName(pack.name))
     await mkdir(join(root, 'laptop-1'))
     await writeFile(outside, linked.bytes)
@@ -156,6 +161,7 @@ describe('a folder as destination', () => {
   test.skipIf(process.getuid?.() === 0)('a folder without permission is refused (as root: not testable)', async () => {
     const folder = await temporaryFolder()
     await chmod(folder, 0o500)
-    await expect(at(join(folder, 'packs')).put(packOf(1, randomBytes(10)))).rejects.toMatchObject({ code: 'destination-refused' })
+    const put = at(join(folder, 'packs')).put(packOf(1, randomBytes(10)))
+    await expect(put).rejects.toMatchObject({ code: 'destination-refused' })
   })
 })

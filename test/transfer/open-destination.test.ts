@@ -16,7 +16,8 @@ test.each([
 })
 
 test.each([
-  '', 'file://', 'file:packs', 'file://server/packs', 'file:///a?b', 'file:///a#b', 'file:///a%2Fb', 'file:///a%00b', '/a\0b',
+  '', 'file://', 'file:packs', 'file://server/packs', 'file:///a?b', 'file:///a#b', 'file:///a%2Fb', 'file:///a%00b',
+  '/a\0b',
   'https://collector.example.com/', 's3://bucket/prefix', 'sftp://host/x', 'mailto:x',
 ])('%j is refused', address => {
   expect(() => openDestination(address, realDisk)).toThrow(expect.objectContaining({ code: 'destination-invalid' }))
