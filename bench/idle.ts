@@ -31,6 +31,9 @@ export interface IdleOptions {
 const targets = { cpuMs: 50, rssBytes: 100 * 2 ** 20 }
 
 const folders = 20
+/** Noticing a file takes some milliseconds; an idle service uses about a hundredth of one in the same time. */
+const reactionCpuMs = 1
+const reactionMs = 10_000
 const settleWindowMs = 5_000
 /** A service that has not come to rest by then is measured as it is, and the output says so. */
 const settleLimitMs = 180_000
@@ -52,7 +55,7 @@ export async function idle(options: IdleOptions): Promise<void> {
   const service = spawn(program, args, { env: { PATH: '/usr/bin:/bin', HOME: home }, stdio: 'ignore' })
   try {
     await once(service, 'spawn')
-    await report(service, options, version)
+    await report(service, source, options, version)
   } finally {
     if (service.exitCode === null) {
       service.kill('SIGTERM')
@@ -61,13 +64,14 @@ export async function idle(options: IdleOptions): Promise<void> {
   }
 }
 
-async function report(service: ChildProcess, options: IdleOptions, version: string): Promise<void> {
+async function report(service: ChildProcess, source: string, options: IdleOptions, version: string): Promise<void> {
   const settled = await waitUntilSettled(service)
   if (!settled) say(`not at rest after ${settleLimitMs / 1000} s; measured as it is`)
   progress(`watching for ${options.seconds} s`)
   const before = reading(service)
   await delay(options.seconds * 1000)
   const after = reading(service)
+  const awake = await reactsTo(service, join(source, '0', 'one-more.jsonl'))
   progress('')
   const used = {
     cpuMs: after.cpuMs - before.cpuMs,
@@ -88,7 +92,19 @@ async function report(service: ChildProcess, options: IdleOptions, version: stri
     ['memory MB (RSS)', megabytes(used.rssBytes, 1), ''],
     ['processes, threads', `${used.processes}, ${used.threads}`, ''],
   ]))
-  writeResults('idle', { sluice: version }, { ...options, settled, used, target })
+  if (!awake) say(`no reaction to a new file within ${reactionMs / 1000} s: was anything watched at all?`)
+  writeResults('idle', { sluice: version }, { ...options, settled, awake, used, target })
+}
+
+/** Whether a new file costs the service any work: a service that watches nothing is idle too. */
+async function reactsTo(service: ChildProcess, path: string): Promise<boolean> {
+  const before = reading(service).threadCpuMs
+  writeFileSync(path, '{"one":"more"}\n')
+  for (let waitedMs = 0; waitedMs < reactionMs; waitedMs += 250) {
+    await delay(250)
+    if (reading(service).threadCpuMs - before > reactionCpuMs) return true
+  }
+  return false
 }
 
 /** At rest: no more than one 10 ms tick of CPU in 5 s. */

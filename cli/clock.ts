@@ -1,7 +1,11 @@
-/** The next time after `now` at which a clock on this machine shows `minutes` past midnight. Milliseconds since the epoch. */
+/**
+ * The next time after `now` at which a clock on this machine shows `minutes` past midnight. Milliseconds since the
+ * epoch.
+ */
 export function nextClock(now: number, minutes: number): number {
   const time = new Date(now)
-  const days = [0, 1].map((days) => new Date(time.getFullYear(), time.getMonth(), time.getDate() + days, 0, minutes).getTime())
+  const midnight = (days: number) => [time.getFullYear(), time.getMonth(), time.getDate() + days] as const
+  const days = [0, 1].map((days) => new Date(...midnight(days), 0, minutes).getTime())
   return days.find((at) => at > now) ?? now
 }
 
@@ -9,5 +13,6 @@ export function nextClock(now: number, minutes: number): number {
 export function clockText(at: number): string {
   const time = new Date(at)
   const two = (amount: number) => String(amount).padStart(2, '0')
-  return `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())} ${two(time.getHours())}:${two(time.getMinutes())}`
+  const date = [time.getFullYear(), two(time.getMonth() + 1), two(time.getDate())].join('-')
+  return `${date} ${two(time.getHours())}:${two(time.getMinutes())}`
 }

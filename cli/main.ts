@@ -19,7 +19,8 @@ import { processIo, signalExitCode } from './process-io.ts'
 
 /** Every command, in the order `sluice --help` lists them. Each file loads what it needs only when it is run. */
 const commands: readonly ((program: Command, io: Io) => void)[] = [
-  registerRun, registerStatus, registerWhy, registerPause, registerResume, registerCap, registerPull, registerVerify, registerConfig,
+  registerRun, registerStatus, registerWhy, registerPause, registerResume, registerCap,
+  registerPull, registerVerify, registerConfig,
 ]
 
 /** Runs one command line (without the program's name) and sets the exit code. */
@@ -65,7 +66,8 @@ function report(error: unknown, parameters: readonly string[], io: Io): number {
 function inWords(error: unknown): { code: ErrorCode | 'unexpected', message: string } {
   if (error instanceof SluiceError) return error
   if (error instanceof CommanderError) {
-    const message = error.code === 'commander.help' ? 'a command is missing' : error.message.replace(/^error: /, '').replace('\n', ' ')
+    const said = error.message.replace(/^error: /, '').replace('\n', ' ')
+    const message = error.code === 'commander.help' ? 'a command is missing' : said
     return { code: 'usage', message: `${message}. See: sluice --help` }
   }
   const message = error instanceof Error ? error.message : String(error)
@@ -80,5 +82,6 @@ function quietOnBrokenPipe(error: NodeJS.ErrnoException): void {
 
 function packageVersion(): string {
   const description: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
-  return typeof description === 'object' && description !== null && 'version' in description ? String(description.version) : 'unknown'
+  if (typeof description !== 'object' || description === null || !('version' in description)) return 'unknown'
+  return String(description.version)
 }

@@ -5,7 +5,9 @@ type ExitCode = 0 | 75 | 1 | 2
 
 /** What a command may use of the terminal and the process. */
 export interface Io {
-  /** Aborted by Ctrl-C, SIGTERM or SIGHUP; the reason is the signal's name. A command that uses it must end soon after. */
+  /**
+   * Aborted by Ctrl-C, SIGTERM or SIGHUP; the reason is the signal's name. A command that uses it must end soon after.
+   */
   readonly signal: AbortSignal
   /** Milliseconds since the epoch. */
   now(): number
@@ -34,7 +36,9 @@ const maxColumns = 80
 
 export function createProgress(stream: NodeJS.WriteStream, now: () => number): Progress {
   let shownAt = -Infinity
-  const write = (text: string) => stream.write(stream.isTTY ? `\r\x1b[K${text.slice(0, Math.min(stream.columns, maxColumns) - 1)}` : `${text}\n`)
+  const write = (text: string) => stream.write(
+    stream.isTTY ? `\r\x1b[K${text.slice(0, Math.min(stream.columns, maxColumns) - 1)}` : `${text}\n`,
+  )
   return {
     show(text) {
       if (now() - shownAt < (stream.isTTY ? terminalMs : pipeMs)) return
@@ -57,7 +61,8 @@ function bold(text: string): string {
 export function table(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => width(row[column] ?? ''))))
   return rows.map((row, index) => {
-    const line = row.map((cell, column) => cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - width(cell)))).join('  ').trimEnd()
+    const cells = row.map((cell, column) => cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - width(cell))))
+    const line = cells.join('  ').trimEnd()
     return index === 0 ? bold(line) : line
   })
 }

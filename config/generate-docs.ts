@@ -15,11 +15,11 @@ function pages(): Readonly<Record<string, string>> {
 function configPage(): string {
   return page(
     '# The config file',
-    'YAML 1.2, at most 256 KiB. A wrong file is refused whole, and every problem is named with its line, its key, what was\n'
-    + 'found and what is allowed. `sluice config check FILE` validates a file, `sluice config show` prints every value in\n'
-    + 'effect and where it comes from. [config/example.yaml](../config/example.yaml) is a file to start from.',
-    'No stream’s folder, the state folder or the destination may lie inside another of them, since what was sent would be\n'
-    + 'captured again. `power.sendAboveBattery` is not below `power.lowBattery`, and each period has one cap.',
+    'YAML 1.2, at most 256 KiB. A wrong file is refused whole, and every problem is named with its line, its key, what\n'
+    + 'was found and what is allowed. `sluice config check FILE` validates a file, `sluice config show` prints every value\n'
+    + 'in effect and where it comes from. [config/example.yaml](../config/example.yaml) is a file to start from.',
+    'No stream’s folder, the state folder or the destination may lie inside another of them, since what was sent would\n'
+    + 'be captured again. `power.sendAboveBattery` is not below `power.lowBattery`, and each period has one cap.',
     table(['key', 'what it is', 'allowed', 'default'], rowsOf(options, '')),
   )
 }
@@ -69,7 +69,12 @@ function reasonsPage(): string {
     'Reasons are listed gravest first. Codes are stable: scripts may rely on them.',
     table(
       ['code', 'holds', 'meaning', 'what you can do'],
-      Object.entries(reasons).map(([code, { holds, meaning, action }]) => [`\`${code}\``, holds === 'both' ? 'prepare, send' : holds, meaning, action]),
+      Object.entries(reasons).map(([code, { holds, meaning, action }]) => [
+        `\`${code}\``,
+        holds === 'both' ? 'prepare, send' : holds,
+        meaning,
+        action,
+      ]),
     ),
   )
 }
@@ -79,7 +84,9 @@ function page(title: string, ...paragraphs: readonly string[]): string {
 }
 
 function table(heading: readonly string[], rows: readonly (readonly string[])[]): string {
-  const lines = [heading, heading.map(() => '---'), ...rows].map((row) => `| ${row.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`)
+  const lines = [heading, heading.map(() => '---'), ...rows].map(
+    (row) => `| ${row.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`,
+  )
   return lines.join('\n')
 }
 

@@ -5,9 +5,8 @@ import { basename, dirname, join } from 'node:path'
 
 import { SluiceError, systemCode } from '../src/observe/error.ts'
 import { checkConfig, maxConfigBytes } from './parse.ts'
-import type { LoadedConfig } from './parse.ts'
+import type { LoadedConfig, Refused } from './parse.ts'
 import { configInvalid, fileProblem } from './problem.ts'
-import type { Problem } from './problem.ts'
 import type { Environment } from './schema.ts'
 
 /** Reads the config file at `path`. Throws `config-missing` or `config-invalid`. */
@@ -18,11 +17,13 @@ export async function loadConfig(path: string): Promise<LoadedConfig> {
 }
 
 /** As `loadConfig`, but returns the problems of a file that is there. */
-export async function checkConfigFile(path: string): Promise<LoadedConfig | { problems: readonly Problem[] }> {
+export async function checkConfigFile(path: string): Promise<LoadedConfig | Refused> {
   const bytes = await readBounded(path)
   const problem = (found: string, allowed: string) => ({ problems: [fileProblem(path, found, allowed)] })
   if (bytes === 'no-file') return problem('found something that is no regular file', 'allowed: a YAML file')
-  if (bytes.length > maxConfigBytes) return problem(`found more than ${maxConfigBytes} bytes`, `allowed: at most ${maxConfigBytes}`)
+  if (bytes.length > maxConfigBytes) {
+    return problem(`found more than ${maxConfigBytes} bytes`, `allowed: at most ${maxConfigBytes}`)
+  }
   let text: string
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
@@ -47,7 +48,11 @@ async function readBounded(path: string): Promise<Uint8Array | 'no-file'> {
   } catch (error) {
     if (systemCode(error) === 'EISDIR') return 'no-file'
     const why = systemCode(error) === 'ENOENT' ? 'there is no such file' : `it cannot be read (${systemCode(error)})`
-    throw new SluiceError('config-missing', `No config at ${path}: ${why}. Name one with --config FILE.`, { cause: error, data: { file: path } })
+    throw new SluiceError(
+      'config-missing',
+      `No config at ${path}: ${why}. Name one with --config FILE.`,
+      { cause: error, data: { file: path } },
+    )
   }
 }
 

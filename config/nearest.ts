@@ -1,4 +1,6 @@
-/** The candidate a person most likely meant by `word`, or undefined when none is near. Case, `-` and `_` do not count. */
+/**
+ * The candidate a person most likely meant by `word`, or undefined when none is near. Case, `-` and `_` do not count.
+ */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   const wanted = plain(word)
   if (wanted.length === 0 || wanted.length > 40) return undefined
@@ -16,7 +18,10 @@ function plain(word: string): string {
   return word.toLowerCase().replaceAll(/[-_ ]/g, '')
 }
 
-/** How many insertions, deletions, replacements and swaps of neighbours turn `from` into `to` (optimal string alignment). */
+/**
+ * How many insertions, deletions, replacements and swaps of neighbours turn `from` into `to` (optimal string
+ * alignment).
+ */
 function editDistance(from: string, to: string): number {
   let beforePrevious: number[] = []
   let previous = Array.from({ length: to.length + 1 }, (_, index) => index)

@@ -1,9 +1,10 @@
-import type { Cap } from '../src/budget/cap.ts'
 import { join } from 'node:path'
 
+import type { Cap } from '../src/budget/cap.ts'
 import { list, map, value } from './schema.ts'
 import type { TypeOf } from './schema.ts'
-import { bytes, cleanName, destination, duration, folder, glob, integer, name, oneOf, percent, sentence, timeZone } from './types.ts'
+import { bytes, cleanName, destination, duration, folder, glob } from './types.ts'
+import { integer, name, oneOf, percent, sentence, timeZone } from './types.ts'
 
 const second = 1000
 const day = 24 * 3600 * second
@@ -18,14 +19,16 @@ const stream = map({
   purpose: value(sentence, { doc: 'Why this is collected; travels in every manifest.' }),
   files: value(oneOf('append', 'whole'), { doc: '`append`: grows until rotated. `whole`: complete once closed.' }),
   fidelity: value(oneOf('bytes', 'pixels'), {
-    default: 'bytes', doc: '`bytes` restores every byte; `pixels` lets screenshots be stored smaller and restores every pixel.',
+    default: 'bytes',
+    doc: '`bytes` restores every byte; `pixels` lets screenshots be stored smaller and restores every pixel.',
   }),
   networks: list(value(oneOf('free', 'metered'), { doc: 'A network cost.' }), {
     max: 2, optional: true,
     doc: 'Network costs on which the stream may be sent, whatever the caps allow. Without it the gate alone decides.',
   }),
   onSent: value(oneOf('keep', 'delete'), {
-    default: 'keep', doc: 'What becomes of a capture file once its pack has arrived; `delete` only with `files: whole`.',
+    default: 'keep',
+    doc: 'What becomes of a capture file once its pack has arrived; `delete` only with `files: whole`.',
   }),
   quiet: value(duration(100, day), {
     as: 'quietMs', default: '2s',
@@ -35,9 +38,13 @@ const stream = map({
 
 const cap = map({
   limit: value(bytes(1), { as: 'limitBytes', doc: 'Most bytes on the wire in one period, both directions.' }),
-  per: value(oneOf('day', 'week', 'month'), { doc: 'The period; it begins at midnight in `timeZone`, weeks on Monday.' }),
+  per: value(
+    oneOf('day', 'week', 'month'),
+    { doc: 'The period; it begins at midnight in `timeZone`, weeks on Monday.' },
+  ),
   resetDay: value(integer(1, 31), {
-    optional: true, doc: 'Day of the month on which a monthly cap starts again; a shorter month uses its last day. Without it: 1.',
+    optional: true,
+    doc: 'Day of the month on which a monthly cap starts again; a shorter month uses its last day. Without it: 1.',
   }),
 }, { doc: 'One limit.', later: ['network', 'stream'] })
 
@@ -46,24 +53,43 @@ const power = map({
     as: 'sendAboveBatteryPercent', default: '40%', doc: 'On battery, send only while the charge is above this.',
   }),
   lowBattery: value(percent, {
-    as: 'lowBatteryPercent', default: '15%', doc: 'At or below this charge all work stops; it starts again 5 points higher.',
+    as: 'lowBatteryPercent', default: '15%',
+    doc: 'At or below this charge all work stops; it starts again 5 points higher.',
   }),
-  onPowerSaver: value(oneOf('hold', 'send'), { default: 'hold', doc: 'What to do while the power-saver profile is on.' }),
-  onUnknown: value(oneOf('hold', 'send'), { default: 'send', doc: 'What to do when no sensor can tell the power state.' }),
+  onPowerSaver: value(
+    oneOf('hold', 'send'),
+    { default: 'hold', doc: 'What to do while the power-saver profile is on.' },
+  ),
+  onUnknown: value(
+    oneOf('hold', 'send'),
+    { default: 'send', doc: 'What to do when no sensor can tell the power state.' },
+  ),
 }, { doc: 'When the battery may be used.' })
 
 const network = map({
   onUnknown: value(oneOf('metered', 'free'), { default: 'metered', doc: 'What a network of unknown cost counts as.' }),
-  onMetered: value(oneOf('hold', 'send'), { default: 'hold', doc: 'What to do on a metered network; caps count in any case.' }),
+  onMetered: value(
+    oneOf('hold', 'send'),
+    { default: 'hold', doc: 'What to do on a metered network; caps count in any case.' },
+  ),
 }, { doc: 'When the network may be used.' })
 
 const conditions = map({
-  power: value(oneOf('mains', 'battery', 'battery-low', 'unknown'), { optional: true, doc: 'The power state to assume.' }),
-  network: value(oneOf('free', 'metered', 'unknown', 'offline'), { optional: true, doc: 'The network cost to assume.' }),
+  power: value(
+    oneOf('mains', 'battery', 'battery-low', 'unknown'),
+    { optional: true, doc: 'The power state to assume.' },
+  ),
+  network: value(
+    oneOf('free', 'metered', 'unknown', 'offline'),
+    { optional: true, doc: 'The network cost to assume.' },
+  ),
 }, { doc: 'Overrides what sensors say: for tests, servers, and machines without sensors.' })
 
 const seal = map({
-  size: value(bytes(64 << 10, 32 << 20), { as: 'sizeBytes', default: '4 MiB', doc: 'A pack is sealed when it reaches this size.' }),
+  size: value(
+    bytes(64 << 10, 32 << 20),
+    { as: 'sizeBytes', default: '4 MiB', doc: 'A pack is sealed when it reaches this size.' },
+  ),
   age: value(duration(second, day), {
     as: 'ageMs', default: '5m', doc: 'A smaller pack is sealed after this time if it may be sent.',
   }),
@@ -91,7 +117,8 @@ export const options = map({
   conditions,
   seal,
   timeZone: value(timeZone, {
-    default: { words: 'the system’s', text: ({ timeZone }) => timeZone }, doc: 'Where days, weeks and months of caps begin.',
+    default: { words: 'the system’s', text: ({ timeZone }) => timeZone },
+    doc: 'Where days, weeks and months of caps begin.',
   }),
   effort: value(integer(1, 19), { default: '6', doc: 'zstd level: higher is smaller and slower.' }),
 }, { doc: 'The config file.', later: ['windows', 'rate', 'endpoint'] })

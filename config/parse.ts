@@ -5,7 +5,7 @@ import { LineCounter, parseDocument } from 'yaml'
 import type { Cap } from '../src/budget/cap.ts'
 import { options } from './options.ts'
 import type { Config } from './options.ts'
-import { configInvalid, fileProblem } from './problem.ts'
+import { configInvalid, fileProblem, printable } from './problem.ts'
 import type { Problem } from './problem.ts'
 import { Reader } from './reader.ts'
 import type { Origin } from './reader.ts'
@@ -21,17 +21,27 @@ export interface LoadedConfig {
   readonly origins: ReadonlyMap<string, Origin>
 }
 
-/** Reads the text of a config file. `fileName` is used in messages and as the start of relative paths. Throws `config-invalid`. */
+/**
+ * Reads the text of a config file. `fileName` is used in messages and as the start of relative paths. Throws
+ * `config-invalid`.
+ */
 export function parseConfig(text: string, fileName: string, environment: Environment): LoadedConfig {
   const result = checkConfig(text, fileName, environment)
   if ('problems' in result) throw configInvalid(fileName, result.problems)
   return result
 }
 
+/** A config that is not one: what is wrong with it. */
+export interface Refused {
+  readonly problems: readonly Problem[]
+}
+
 /** As `parseConfig`, but returns the problems. */
-export function checkConfig(text: string, fileName: string, environment: Environment): LoadedConfig | { problems: readonly Problem[] } {
+export function checkConfig(text: string, fileName: string, environment: Environment): LoadedConfig | Refused {
   const sizeBytes = Buffer.byteLength(text)
-  if (sizeBytes > maxConfigBytes) return { problems: [fileProblem(fileName, `found ${sizeBytes} bytes`, `allowed: at most ${maxConfigBytes}`)] }
+  if (sizeBytes > maxConfigBytes) {
+    return { problems: [fileProblem(fileName, `found ${sizeBytes} bytes`, `allowed: at most ${maxConfigBytes}`)] }
+  }
   const lines = new LineCounter()
   const document = parseDocument(text, {
     version: '1.2', schema: 'core', lineCounter: lines, prettyErrors: false, resolveKnownTags: false,
@@ -40,13 +50,17 @@ export function checkConfig(text: string, fileName: string, environment: Environ
   const configFolder = dirname(resolve(environment.cwd, fileName))
   const reader = new Reader(document, lines, fileName, { ...environment, configFolder })
   for (const { message, pos } of [...document.errors, ...document.warnings]) {
-    reader.report('yaml', message.split('\n')[0] ?? '', 'allowed: YAML 1.2', pos[0])
+    reader.report('yaml', printable(message.split('\n')[0] ?? '', 200), 'allowed: YAML 1.2', pos[0])
   }
   if (reader.problems.length > 0) return { problems: reader.problems }
   const fileConfig = reader.read(options, document.contents, '')
   if (reader.problems.length > 0) return { problems: reader.problems }
   const config = complete(fileConfig as FileConfig)
-  checkRules(config, (key, found, allowed) => { reader.report(key, found, allowed) }, environment.realPath ?? ((path) => path))
+  checkRules(
+    config,
+    (key, found, allowed) => { reader.report(key, found, allowed) },
+    environment.realPath ?? ((path) => path),
+  )
   return reader.problems.length > 0 ? { problems: reader.problems } : { config, origins: reader.origins }
 }
 

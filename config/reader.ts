@@ -44,10 +44,19 @@ export class Reader {
   report(key: string, found: string, allowed: string, offset = this.#offsetOf(key)): void {
     if (this.problems.length === maxProblems) return
     const { line, col } = this.#lines.linePos(offset)
-    this.problems.push({ file: this.#file, line: Math.max(line, 1), column: Math.max(col, 1), key: key || 'file', found, allowed })
+    this.problems.push({
+      file: this.#file,
+      line: Math.max(line, 1),
+      column: Math.max(col, 1),
+      key: key || 'file',
+      found,
+      allowed,
+    })
   }
 
-  /** The value of `option` in `node`. An absent node (undefined) gives the default, and a problem where one is required. */
+  /**
+   * The value of `option` in `node`. An absent node (undefined) gives the default, and a problem where one is required.
+   */
   read(option: Option, node: Found, key: string): unknown {
     const target = this.#follow(node, key)
     if (target === 'refused') return undefined
@@ -64,7 +73,11 @@ export class Reader {
     const value = text === undefined ? undefined : option.type.parse(text, this.#context)
     if (text === undefined || value === undefined) {
       const hint = text === undefined ? undefined : option.type.hint?.(text)
-      this.report(key, `found ${inWords(node)}`, `${hint === undefined ? '' : `${hint} `}allowed: ${option.type.allowed}`)
+      this.report(
+        key,
+        `found ${inWords(node)}`,
+        `${hint === undefined ? '' : `${hint} `}allowed: ${option.type.allowed}`,
+      )
       return undefined
     }
     this.origins.set(key, { value: option.type.show?.(value) ?? text, from: this.#placeOf(key) })
@@ -76,8 +89,13 @@ export class Reader {
     if (option.default === undefined) return this.#missing(key, option.type.allowed)
     const text = typeof option.default === 'string' ? option.default : option.default.text(this.#context)
     const value = option.type.parse(text, this.#context)
-    if (value === undefined) this.report(key, `the machine’s own value "${printable(text, 60)}" cannot be used`, `set it; allowed: ${option.type.allowed}`)
-    else this.origins.set(key, { value: option.type.show?.(value) ?? text, from: 'default' })
+    if (value === undefined) {
+      this.report(
+        key,
+        `the machine’s own value "${printable(text, 60)}" cannot be used`,
+        `set it; allowed: ${option.type.allowed}`,
+      )
+    } else this.origins.set(key, { value: option.type.show?.(value) ?? text, from: 'default' })
     return value
   }
 
@@ -134,8 +152,9 @@ export class Reader {
       const path = joinKey(key, name === undefined ? '?' : printable(name, 60))
       if (name !== undefined && seen.has(name)) this.report(path, 'found the same key twice', 'allowed: once', at)
       else if (name !== undefined && known.includes(name)) entries.set(name, this.#atKey(pair.value, path, at))
-      else if (name !== undefined && option.later?.includes(name)) this.report(path, 'not in this version', `allowed: ${known.join(', ')}`, at)
-      else this.report(path, 'found an unknown key', `${hintFor(name, known)}allowed: ${known.join(', ')}`, at)
+      else if (name !== undefined && option.later?.includes(name)) {
+        this.report(path, 'not in this version', `allowed: ${known.join(', ')}`, at)
+      } else this.report(path, 'found an unknown key', `${hintFor(name, known)}allowed: ${known.join(', ')}`, at)
       if (name !== undefined) seen.add(name)
     }
     return entries
@@ -152,7 +171,12 @@ export class Reader {
     this.#aliases++
     const target = this.#aliases > maxAliases ? undefined : node.resolve(this.#document)
     if (target) return isAlias(target) ? this.#follow(target, key) : target
-    this.report(key, this.#aliases > maxAliases ? `found more than ${maxAliases} aliases` : 'found an alias of nothing', 'write the value out', node.range?.[0])
+    this.report(
+      key,
+      this.#aliases > maxAliases ? `found more than ${maxAliases} aliases` : 'found an alias of nothing',
+      'write the value out',
+      node.range?.[0],
+    )
     return 'refused'
   }
 

@@ -14,7 +14,11 @@ export function checkRules(config: Config, report: Report, realPath: (path: stri
   checkCaps(config.caps, report)
   const { sendAboveBatteryPercent, lowBatteryPercent } = config.power
   if (sendAboveBatteryPercent < lowBatteryPercent) {
-    report('power.sendAboveBattery', `found ${sendAboveBatteryPercent}%, below lowBattery`, `allowed: ${lowBatteryPercent}% to 100%`)
+    report(
+      'power.sendAboveBattery',
+      `found ${sendAboveBatteryPercent}%, below lowBattery`,
+      `allowed: ${lowBatteryPercent}% to 100%`,
+    )
   }
 }
 
@@ -22,7 +26,9 @@ function checkStreams({ streams }: Config, report: Report): void {
   const names = new Map<string, number>()
   for (const [index, stream] of streams.entries()) {
     const first = names.get(stream.name)
-    if (first !== undefined) report(`streams[${index}].name`, `found the name of streams[${first}] again`, 'allowed: a name of its own')
+    if (first !== undefined) {
+      report(`streams[${index}].name`, `found the name of streams[${first}] again`, 'allowed: a name of its own')
+    }
     else names.set(stream.name, index)
     if (stream.onSent === 'delete' && stream.files === 'append') {
       report(`streams[${index}].onSent`, 'found "delete" for a stream with files: append', 'allowed: keep')
@@ -39,8 +45,13 @@ function checkFolders(config: Config, report: Report, realPath: (path: string) =
   for (const [index, folder] of folders.entries()) {
     const other = folders.slice(0, index).find(({ path }) => contains(path, folder.path) || contains(folder.path, path))
     if (!other) continue
-    const relation = other.path === folder.path ? 'the same folder as' : contains(other.path, folder.path) ? 'a folder inside' : 'a folder around'
-    report(folder.key, `found ${relation} ${other.key}`, 'allowed: a folder that shares nothing with any other of this file')
+    const nesting = contains(other.path, folder.path) ? 'a folder inside' : 'a folder around'
+    const relation = other.path === folder.path ? 'the same folder as' : nesting
+    report(
+      folder.key,
+      `found ${relation} ${other.key}`,
+      'allowed: a folder that shares nothing with any other of this file',
+    )
   }
 }
 
@@ -56,6 +67,8 @@ function checkCaps(caps: readonly Cap[], report: Report): void {
       report(`caps[${index}].resetDay`, `found it for a cap per ${cap.per}`, 'allowed: only with per: month')
     }
     const first = caps.findIndex(({ id }) => id === cap.id)
-    if (first < index) report(`caps[${index}]`, `found the period of caps[${first}] again`, 'allowed: one limit for each period')
+    if (first < index) {
+      report(`caps[${index}]`, `found the period of caps[${first}] again`, 'allowed: one limit for each period')
+    }
   }
 }

@@ -75,14 +75,17 @@ export function value<T, const S extends ValueSettings>(type: ValueType<T>, sett
   return { kind: 'value' as const, type, ...settings }
 }
 
-export function list<const I extends Omit<ValueOption, 'type'> | MapOption, const S extends ListSettings>(item: I, settings: S) {
+export function list<const I extends Omit<ValueOption, 'type'> | MapOption, const S extends ListSettings>(
+  item: I,
+  settings: S,
+) {
   return { kind: 'list' as const, item, ...settings }
 }
 
-export function map<const F extends Readonly<Record<string, unknown>>, const S extends Described & Pick<MapOption, 'later'>>(
-  fields: F,
-  settings: S,
-) {
+export function map<
+  const F extends Readonly<Record<string, unknown>>,
+  const S extends Described & Pick<MapOption, 'later'>,
+>(fields: F, settings: S) {
   return { kind: 'map' as const, fields, ...settings }
 }
 

@@ -41,7 +41,8 @@ export function didYouMean(text: string, candidates: readonly string[]): string 
 }
 
 export function bytes(min: number, max: number = Number.MAX_SAFE_INTEGER): ValueType<number> {
-  const range = max === Number.MAX_SAFE_INTEGER ? `of at least ${formatBytes(min)}` : `from ${formatBytes(min)} to ${formatBytes(max)}`
+  const unlimited = max === Number.MAX_SAFE_INTEGER
+  const range = unlimited ? `of at least ${formatBytes(min)}` : `from ${formatBytes(min)} to ${formatBytes(max)}`
   return {
     allowed: `a size such as 5 GB, 4 MiB or 500 kB, ${range}`,
     parse: (text) => within(parseBytes(text), min, max),

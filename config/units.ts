@@ -15,7 +15,10 @@ const byteUnits: Readonly<Record<string, number>> = {
 /** `Mb` and `Gb` are megabits and gigabits to many readers, so they are not guessed at. */
 const ambiguousByteUnit = /^[KMGT]b$/
 
-/** Bytes in `5 GB` (10^9), `5 GiB`, `500 kB`, `1.5 MB` or `4096`; parts of a byte are dropped. Undefined when it is no size. */
+/**
+ * Bytes in `5 GB` (10^9), `5 GiB`, `500 kB`, `1.5 MB` or `4096`; parts of a byte are dropped. Undefined when it is no
+ * size.
+ */
 export function parseBytes(text: string): number | undefined {
   if (text.length > maxTextLength) return undefined
   const match = /^(\d+)(?:\.(\d+))? ?([A-Za-z]*)$/.exec(text.trim())

@@ -3,6 +3,7 @@ import type { Emit } from '../src/observe/events.ts'
 import type { Sensors } from '../src/scheduler/judge.ts'
 import type { State } from '../src/journal/open-state.ts'
 import { randomBytes } from 'node:crypto'
+import { memoryRelease } from './release-memory.ts'
 import { Capture } from '../src/capture/collect.ts'
 import { zstdNative } from '../src/compress/zstd-native.ts'
 import { openState } from '../src/journal/open-state.ts'
@@ -70,8 +71,13 @@ export async function assemble({ config, emit, onProgress, sensors = machineSens
   const packer = new Packer({
     journal, spool, lineages, zstd: zstdNative, level: config.effort, sealBytes: config.seal.sizeBytes, epochMs, now, randomBytes, emit,
   })
+  const release = memoryRelease()
+  const rest = (): void => {
+    journal.releaseMemory()
+    release()
+  }
   const parts: ServiceParts = {
-    config, journal, ledger, sensors, packer, maxSpoolBytes, now, emit, random: Math.random,
+    config, journal, ledger, sensors, packer, maxSpoolBytes, now, emit, random: Math.random, onRest: rest,
     capture: new Capture({ streams: config.streams, cursors: journal, emit, now, randomBytes, onPending: () => service.wake() }),
     sender: new Sender({ device: config.device, journal, spool, ledger, destination, now, emit }),
     settings: { read: () => readSettings(config.stateFolder), watch: (onChange) => watchSettings(config.stateFolder, onChange) },

@@ -33,7 +33,8 @@ export function register(program: Command, io: Io): void {
   describe(addJson(addConfig(group.command('list'))), 'List your caps and those of the policy.', [
     ['sluice cap list', 'with what has an effect'],
   ]).action((options: ConfigOptions) => list(options, io))
-  describe(addJson(addConfig(group.command('remove').argument('[id]', 'as `cap list` shows it; not needed when there is but one'))), 'Remove a cap of yours.', [
+  describe(addJson(addConfig(group.command('remove')
+    .argument('[id]', 'as `cap list` shows it; not needed when there is but one'))), 'Remove a cap of yours.', [
     ['sluice cap remove month', 'your monthly cap'],
   ]).action((id: string | undefined, options: ConfigOptions) => remove(id, options, io))
 }
@@ -43,7 +44,10 @@ async function set(text: string, options: SetOptions, io: Io): Promise<void> {
   const { config, settings: { updateSettings } } = await load(options)
   const { capPeriod } = await import('../../config/parse.ts')
   const cap: WorkerCap = { id: capPeriod(period), ...period }
-  const settings = updateSettings(config.stateFolder, (old) => ({ ...old, caps: [...old.caps.filter(({ id }) => id !== cap.id), cap] }))
+  const settings = updateSettings(
+    config.stateFolder,
+    (old) => ({ ...old, caps: [...old.caps.filter(({ id }) => id !== cap.id), cap] }),
+  )
   const caps = listed(config.caps, settings)
   const ineffective = caps.some((each) => each.from === 'worker' && each.id === cap.id && !each.inEffect)
   const said = ineffective ? `Set ${inWords(cap)}. It has no effect: a stricter cap applies.` : `Set ${inWords(cap)}.`
@@ -61,7 +65,9 @@ async function remove(id: string | undefined, options: ConfigOptions, io: Io): P
   const settings = updateSettings(config.stateFolder, (old) => {
     const gone = id ?? (old.caps.length === 1 ? old.caps[0]?.id : undefined)
     if (old.caps.some((cap) => cap.id === gone)) return { ...old, caps: old.caps.filter((cap) => cap.id !== gone) }
-    if (config.caps.some((cap) => cap.id === gone)) throw new SluiceError('usage', `${gone} is set by the policy and stays; you can only set a stricter cap`)
+    if (config.caps.some((cap) => cap.id === gone)) {
+      throw new SluiceError('usage', `${gone} is set by the policy and stays; you can only set a stricter cap`)
+    }
     const yours = old.caps.length === 0 ? 'you have set none' : `yours are: ${old.caps.map((cap) => cap.id).join(', ')}`
     throw new SluiceError('usage', id === undefined ? `which cap? ${yours}` : `there is no cap "${id}"; ${yours}`)
   })
@@ -78,9 +84,14 @@ function parseCap(text: string, resetDay: number | undefined): Omit<Cap, 'id'> {
   const [, amount = '', per] = /^(.*?)\s*\/\s*(day|week|month)$/.exec(text) ?? []
   const limitBytes = parseBytes(amount)
   if (!limitBytes || (per !== 'day' && per !== 'week' && per !== 'month')) {
-    throw new SluiceError('usage', `"${text}" is no cap: allowed are a size and a period such as 5GB/month, 1GB/week or 200MB/day`)
+    throw new SluiceError(
+      'usage',
+      `"${text}" is no cap: allowed are a size and a period such as 5GB/month, 1GB/week or 200MB/day`,
+    )
   }
-  if (resetDay !== undefined && per !== 'month') throw new SluiceError('usage', `--reset-day is for caps per month, not per ${per}`)
+  if (resetDay !== undefined && per !== 'month') {
+    throw new SluiceError('usage', `--reset-day is for caps per month, not per ${per}`)
+  }
   return { limitBytes, per, ...(resetDay === undefined ? {} : { resetDay }) }
 }
 
@@ -91,7 +102,10 @@ function dayOfMonth(text: string): number {
 }
 
 function listed(policy: readonly Cap[], settings: Settings): ListedCap[] {
-  const all = [...policy.map((cap) => ({ ...cap, from: 'policy' as const })), ...settings.caps.map((cap) => ({ ...cap, from: 'worker' as const }))]
+  const all = [
+    ...policy.map((cap) => ({ ...cap, from: 'policy' as const })),
+    ...settings.caps.map((cap) => ({ ...cap, from: 'worker' as const })),
+  ]
   return all.map((cap, index) => ({
     ...cap,
     inEffect: !all.some((other, at) => countsWherever(other, cap)
@@ -110,6 +124,11 @@ function inWords({ limitBytes, per, resetDay }: Cap): string {
 
 function capTable(caps: readonly ListedCap[]): string[] {
   if (caps.length === 0) return ['There is no cap. Set one with: sluice cap set 5GB/month']
-  const rows = caps.map((cap) => [cap.id, inWords(cap), cap.from === 'policy' ? 'policy' : 'you', cap.inEffect ? 'applies' : 'a stricter one applies'])
+  const rows = caps.map((cap) => [
+    cap.id,
+    inWords(cap),
+    cap.from === 'policy' ? 'policy' : 'you',
+    cap.inEffect ? 'applies' : 'a stricter one applies',
+  ])
   return table([['id', 'limit', 'set by', ''], ...rows])
 }

@@ -20,7 +20,10 @@ export function register(program: Command, io: Io): void {
 }
 
 async function check(file: string, { json }: OutputOptions, io: Io): Promise<void> {
-  const [{ checkConfigFile }, { configInvalid }] = await Promise.all([import('../../config/load.ts'), import('../../config/problem.ts')])
+  const [{ checkConfigFile }, { configInvalid }] = await Promise.all([
+    import('../../config/load.ts'),
+    import('../../config/problem.ts'),
+  ])
   const result = await checkConfigFile(file)
   if ('problems' in result) {
     if (!json) throw configInvalid(file, result.problems)
@@ -36,6 +39,10 @@ async function check(file: string, { json }: OutputOptions, io: Io): Promise<voi
 async function show(options: ConfigOptions, io: Io): Promise<void> {
   const { file, origins } = await configFor(options)
   const values = [...origins].map(([key, { value, from }]) => ({ key, value, from }))
-  const rows = values.map(({ key, value, from }) => [key, value, from === 'default' ? from : `line ${from.slice(file.length + 1)}`])
+  const rows = values.map(({ key, value, from }) => [
+    key,
+    value,
+    from === 'default' ? from : `line ${from.slice(file.length + 1)}`,
+  ])
   io.result(options.json, { version: 1, file, values }, [file, '', ...table([['key', 'value', 'from'], ...rows])])
 }

@@ -11,7 +11,10 @@ import type { Io } from '../output.ts'
 const longestPauseMs = 366 * 86_400_000
 
 export function register(program: Command, io: Io): void {
-  const command = program.command('pause').argument('[time...]', 'how long (30m, 2h, 1h30m), or until when (until 18:00)')
+  const command = program.command('pause').argument(
+    '[time...]',
+    'how long (30m, 2h, 1h30m), or until when (until 18:00)',
+  )
   describe(addJson(addConfig(command)), 'Send nothing, for some time or until `sluice resume`.', [
     ['sluice pause', 'until you resume'],
     ['sluice pause 30m', 'for half an hour'],
@@ -22,10 +25,15 @@ export function register(program: Command, io: Io): void {
 async function pause(words: readonly string[], options: ConfigOptions, io: Io): Promise<void> {
   const since = io.now()
   const until = pauseEnd(words.join(' '), since)
-  const [{ config }, { updateSettings }] = await Promise.all([configFor(options), import('../../src/journal/settings.ts')])
+  const [{ config }, { updateSettings }] = await Promise.all([
+    configFor(options),
+    import('../../src/journal/settings.ts'),
+  ])
   const pause = { since, ...(until === undefined ? {} : { until }) }
   updateSettings(config.stateFolder, (settings) => ({ ...settings, pause }))
-  const end = until === undefined ? 'until you run: sluice resume' : `until ${clockText(until)}. To go on earlier: sluice resume`
+  const end = until === undefined
+    ? 'until you run: sluice resume'
+    : `until ${clockText(until)}. To go on earlier: sluice resume`
   io.result(options.json, { version: 1, paused: true, ...pause }, [`Paused ${end}`])
 }
 
@@ -36,7 +44,10 @@ function pauseEnd(text: string, now: number): number | undefined {
   if (clock !== undefined) return nextClock(now, clock)
   const duration = parseDuration(text)
   if (duration === undefined || duration === 0 || duration > longestPauseMs) {
-    throw new SluiceError('usage', `"${text}" is no time to pause: allowed are 30m, 2h, 1h30m (at most 366d) or until 18:00`)
+    throw new SluiceError(
+      'usage',
+      `"${text}" is no time to pause: allowed are 30m, 2h, 1h30m (at most 366d) or until 18:00`,
+    )
   }
   return now + duration
 }

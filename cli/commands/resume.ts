@@ -11,7 +11,10 @@ export function register(program: Command, io: Io): void {
 }
 
 async function resume(options: ConfigOptions, io: Io): Promise<void> {
-  const [{ config }, { updateSettings }] = await Promise.all([configFor(options), import('../../src/journal/settings.ts')])
+  const [{ config }, { updateSettings }] = await Promise.all([
+    configFor(options),
+    import('../../src/journal/settings.ts'),
+  ])
   let wasPaused = false
   updateSettings(config.stateFolder, ({ pause, ...rest }) => {
     wasPaused = pause !== undefined && (pause.until === undefined || pause.until > io.now())

@@ -6,8 +6,8 @@ import type { InputStream } from './hand.ts'
 import { drawScreen, encodeScreen } from './screenshot.ts'
 import { type Session, simulateSession } from './session.ts'
 
-export const captureStreams = ['pointer', 'keys', 'menus', 'workflow', 'screens'] as const
-export type CaptureStream = (typeof captureStreams)[number]
+const captureStreams = ['pointer', 'keys', 'menus', 'workflow', 'screens'] as const
+type CaptureStream = (typeof captureStreams)[number]
 
 /** One write to a capture file. */
 export interface CaptureWrite {
@@ -28,7 +28,7 @@ export interface CaptureClock {
 }
 
 export interface CaptureToolOptions {
-  /** Gets a folder per stream; made when missing. */
+  /** Gets a folder per stream; made when missing. An earlier session's files in it are appended to or replaced. */
   readonly folder: string
   /** Length of the session that is played; default 30. */
   readonly seconds?: number

@@ -1,7 +1,7 @@
 import type { Point } from './canvas.ts'
 
 /** Fields filled by typing. */
-export type TextField = 'name' | 'company' | 'email' | 'phone' | 'street' | 'city' | 'note'
+type TextField = 'name' | 'company' | 'email' | 'phone' | 'street' | 'city' | 'note'
 /** Fields filled from a dropdown. */
 export type ChoiceField = 'country' | 'plan' | 'status' | 'priority'
 export type Field = TextField | ChoiceField

@@ -1,5 +1,6 @@
 import type { Point, Rect } from './canvas.ts'
 import type { AppState } from './desk.ts'
+import { screen } from './layout.ts'
 import { between, type Random } from './random.ts'
 
 export type InputStream = 'pointer' | 'keys' | 'menus' | 'workflow'
@@ -143,8 +144,13 @@ export class Hand {
     }
   }
 
-  #place(pointer: Point): void {
+  #place(wanted: Point): void {
     const before = this.#state.pointer
+    // A bent path may swing past the edge, where a real pointer stops.
+    const pointer = {
+      x: Math.max(0, Math.min(screen.width - 1, wanted.x)),
+      y: Math.max(0, Math.min(screen.height - 1, wanted.y)),
+    }
     if (before.x === pointer.x && before.y === pointer.y) return
     this.change({ pointer })
     this.log('pointer', { event: 'move', x: pointer.x, y: pointer.y })

@@ -14,7 +14,7 @@ export interface Session {
   /** In order of time, all before the session's end. */
   readonly events: readonly SessionEvent[]
   /** What the screen shows; the same object for as long as nothing changes. */
-  appStateAt(ms: number): AppState
+  readonly appStateAt: (ms: number) => AppState
 }
 
 /** What the simulated person is about: each step acts, then names the next. */

@@ -72,7 +72,7 @@ export function openDatabase(path: string, mode: 'write' | 'read'): DatabaseSync
     const db = new DatabaseSync(path, { readOnly: mode === 'read' })
     try {
       db.exec('PRAGMA busy_timeout = 5000')
-      if (mode === 'write') db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -8192')
+      if (mode === 'write') db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -2048')
       const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'])
       if (version > schemaVersion) {
         throw new SluiceError('state-newer', `${path} was written by a newer version of Sluice: upgrade, or use another state folder`)

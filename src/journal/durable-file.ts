@@ -3,12 +3,19 @@ import { dirname } from 'node:path'
 
 import { SluiceError, systemCode } from '../observe/error.ts'
 
-/** Makes a folder, and those around it, for its owner alone. One that is there is left as it is. Throws `state-unusable`. */
+/**
+ * Makes a folder, and those around it, for its owner alone. One that is there is left as it is. Throws
+ * `state-unusable`.
+ */
 export function makePrivateFolder(path: string): void {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 })
   } catch (error) {
-    throw new SluiceError('state-unusable', `Cannot make the folder ${path} (${systemCode(error)}). Check the path and its permissions.`, { cause: error })
+    throw new SluiceError(
+      'state-unusable',
+      `Cannot make the folder ${path} (${systemCode(error)}). Check the path and its permissions.`,
+      { cause: error },
+    )
   }
 }
 

@@ -29,7 +29,11 @@ export function takeExclusive(path: string, waitMs: number): Disposable | undefi
     database?.close()
     if (sqliteCode(error) === sqliteBusy) return undefined
     const why = systemCode(error) === 'ERR_SQLITE_ERROR' && error instanceof Error ? error.message : systemCode(error)
-    throw new SluiceError('state-unusable', `Cannot lock ${path} (${why}). Check that its folder can be written and is on a local disk.`, { cause: error })
+    throw new SluiceError(
+      'state-unusable',
+      `Cannot lock ${path} (${why}). Check that its folder can be written and is on a local disk.`,
+      { cause: error },
+    )
   }
   return holding(database)
 }
@@ -45,5 +49,6 @@ function holding(database: DatabaseSync): Disposable {
 }
 
 function sqliteCode(error: unknown): number | undefined {
-  return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number' ? error.errcode & 0xff : undefined
+  if (!(error instanceof Error) || !('errcode' in error)) return undefined
+  return typeof error.errcode === 'number' ? error.errcode & 0xff : undefined
 }

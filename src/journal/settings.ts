@@ -47,7 +47,11 @@ export function readSettings(stateFolder: string): Settings {
 export function updateSettings(stateFolder: string, change: (settings: Settings) => Settings): Settings {
   using lock = takeExclusive(join(stateFolder, 'settings.lock.sqlite'), updateWaitMs)
   if (!lock) {
-    throw new SluiceError('state-unusable', `Another process has held the settings in ${stateFolder} for ${updateWaitMs / 1000} s. Try again.`, { transient: true })
+    throw new SluiceError(
+      'state-unusable',
+      `Another process has held the settings in ${stateFolder} for ${updateWaitMs / 1000} s. Try again.`,
+      { transient: true },
+    )
   }
   const database = new LowSync(settingsFile(stateFolder), emptySettings)
   database.read()
@@ -89,7 +93,11 @@ function settingsFile(stateFolder: string): SyncAdapter<Settings> {
         replaceFile(path, `${JSON.stringify(validSettings(JSON.stringify(settings), path), undefined, 2)}\n`)
       } catch (error) {
         if (error instanceof SluiceError) throw error
-        throw new SluiceError('state-unusable', `Cannot write ${path} (${systemCode(error)}). Check that its folder can be written and has room.`, { cause: error })
+        throw new SluiceError(
+          'state-unusable',
+          `Cannot write ${path} (${systemCode(error)}). Check that its folder can be written and has room.`,
+          { cause: error },
+        )
       }
     },
   }
@@ -106,7 +114,11 @@ function readText(path: string): string | undefined {
   } catch (error) {
     if (error instanceof SluiceError) throw error
     if (systemCode(error) === 'ENOENT') return undefined
-    throw new SluiceError('state-unusable', `Cannot read ${path} (${systemCode(error)}). Check its permissions.`, { cause: error })
+    throw new SluiceError(
+      'state-unusable',
+      `Cannot read ${path} (${systemCode(error)}). Check its permissions.`,
+      { cause: error },
+    )
   }
 }
 
@@ -120,12 +132,17 @@ function validSettings(text: string, path: string): Settings {
   if (!isRecord(value)) throw damaged(path, 'it is no JSON object')
   const { version, pause, caps, ...rest } = value
   if (typeof version === 'number' && version > 1) {
-    throw new SluiceError('state-newer', `${path} was written by a newer version of Sluice (settings version ${version}). Install that version again.`)
+    throw new SluiceError(
+      'state-newer',
+      `${path} was written by a newer version of Sluice (settings version ${version}). Install that version again.`,
+    )
   }
   if (version !== 1) throw damaged(path, '"version" is not 1')
   if (Object.keys(rest).length > 0) throw damaged(path, 'it has unknown keys')
   if (pause !== undefined && !isPause(pause)) throw damaged(path, '"pause" is no { since, until }')
-  if (!Array.isArray(caps) || caps.length > maxWorkerCaps || !caps.every(isCap)) throw damaged(path, '"caps" is no list of caps')
+  if (!Array.isArray(caps) || caps.length > maxWorkerCaps || !caps.every(isCap)) {
+    throw damaged(path, '"caps" is no list of caps')
+  }
   if (new Set(caps.map(({ id }) => id)).size < caps.length) throw damaged(path, 'two of its caps have the same id')
   return { version, ...(pause === undefined ? {} : { pause }), caps }
 }
@@ -142,8 +159,12 @@ function isCap(value: unknown): value is WorkerCap {
   return typeof id === 'string' && /^[a-z0-9][a-z0-9._-]{0,63}$/.test(id)
     && Number.isSafeInteger(limitBytes) && Number(limitBytes) > 0
     && (per === 'day' || per === 'week' || per === 'month')
-    && (resetDay === undefined || (per === 'month' && Number.isInteger(resetDay) && Number(resetDay) >= 1 && Number(resetDay) <= 31))
+    && (resetDay === undefined || (per === 'month' && isDayOfMonth(resetDay)))
     && Object.keys(rest).length === 0
+}
+
+function isDayOfMonth(value: unknown): boolean {
+  return Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 31
 }
 
 function isTime(value: unknown): value is number {
@@ -157,7 +178,8 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 function damaged(path: string, why: string, cause?: unknown): SluiceError {
   return new SluiceError(
     'settings-damaged',
-    `The worker’s settings in ${path} cannot be used: ${why}. Nothing is sent until the file is mended, or removed and pauses and caps set again.`,
+    `The worker’s settings in ${path} cannot be used: ${why}. `
+    + 'Nothing is sent until the file is mended, or removed and pauses and caps set again.',
     { cause, data: { path } },
   )
 }

@@ -17,7 +17,11 @@ export function lockState(stateFolder: string, now: number): Disposable {
     replaceFile(note, JSON.stringify({ pid: process.pid, startedAt: now }))
   } catch (error) {
     lock[Symbol.dispose]()
-    throw new SluiceError('state-unusable', `Cannot write ${note}. Check that its folder can be written and has room.`, { cause: error })
+    throw new SluiceError(
+      'state-unusable',
+      `Cannot write ${note}. Check that its folder can be written and has room.`,
+      { cause: error },
+    )
   }
   return {
     [Symbol.dispose]() {
@@ -30,9 +34,11 @@ export function lockState(stateFolder: string, now: number): Disposable {
 function alreadyRunning(stateFolder: string): SluiceError {
   const pid = serviceNote(stateFolder)?.pid
   const who = pid === undefined ? 'Another process' : `Process ${pid}`
-  return new SluiceError('state-locked', `${who} is already running on ${stateFolder}. Stop it first, or set another state folder.`, {
-    data: { stateFolder, ...(pid === undefined ? {} : { pid }) },
-  })
+  return new SluiceError(
+    'state-locked',
+    `${who} is already running on ${stateFolder}. Stop it first, or set another state folder.`,
+    { data: { stateFolder, ...(pid === undefined ? {} : { pid }) } },
+  )
 }
 
 /** What the service of a state folder wrote about itself: for messages only, it may be stale or not yet written. */

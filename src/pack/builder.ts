@@ -115,7 +115,7 @@ export class PackBuilder {
     const { name, purpose, files, fidelity } = stream
     const index = this.#streams.size
     this.#streams.set(name, { index, stream: { name, purpose, files, fidelity } })
-    this.#manifestBytes += name.length + purpose.length + 4
+    this.#manifestBytes += Buffer.byteLength(name) + Buffer.byteLength(purpose) + 6
     return index
   }
 

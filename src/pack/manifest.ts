@@ -3,14 +3,18 @@ import type { Fidelity, FileKind } from '../capture/stream.ts'
 import { codecIds, maxBlockBytes } from '../compress/codec.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
 import { chunkSizes } from './chunker.ts'
-import { hashBytes } from './header.ts'
+import { hashBytes, isDeviceName } from './header.ts'
 
 export const epochBytes = 8
 export const fileIdBytes = 8
 /** One block's worth, so that every codec can hold it and a hostile one cannot ask for much memory. */
 export const maxManifestBytes = maxBlockBytes
 const maxPathBytes = 4096
-const maxTextBytes = 1024
+/** Longest part of a path that common file systems take. */
+export const maxPartBytes = 255
+/** The config takes 1000 characters, of up to three bytes each. */
+const maxPurposeBytes = 4096
+const maxStreamNameBytes = 64
 const fileKinds: readonly FileKind[] = ['append', 'whole']
 const fidelities: readonly Fidelity[] = ['bytes', 'pixels']
 /** Gear table number 1 is the one in chunker.ts. */
@@ -74,6 +78,9 @@ export interface Manifest {
   readonly entries: readonly ManifestEntry[]
 }
 
+/** Farthest time that fits a varint, in the year 2112: a file dated later (file systems allow it) is told as of then. */
+const farthestUs = 2 ** 52 - 1
+
 /** Numbers that may be negative (times before 1970) take turns: 0, -1, 1, -2 … */
 const zigzag = (value: number): number => (value < 0 ? -2 * value - 1 : 2 * value)
 const unzigzag = (value: number): number => (value % 2 === 0 ? value / 2 : -(value + 1) / 2)
@@ -117,7 +124,7 @@ function encodeEntry(writer: ByteWriter, entry: ManifestEntry): void {
   writer.bytes(entry.fileId)
   writer.byte(entry.complete ? 1 : 0)
   writer.varint(entry.mode)
-  writer.varint(zigzag(entry.modifiedUs))
+  writer.varint(zigzag(Math.max(-farthestUs, Math.min(farthestUs, entry.modifiedUs))))
   writer.varint(entry.offset)
   writer.varint(entry.runs.length)
   for (const run of entry.runs) {
@@ -160,9 +167,9 @@ export function decodeManifest(bytes: Uint8Array, blocksBytes: number): Manifest
   return { epoch, sealNumber, sealedAt, streams, blocks, external: hashes.slice(stored), entries }
 }
 
-function text(reader: ByteReader, what: string): string {
+function text(reader: ByteReader, what: string, mostBytes: number): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(reader.sized(what, maxTextBytes))
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(reader.sized(what, mostBytes))
   } catch (error) {
     if (error instanceof TypeError) reader.fail(`${what} is not UTF-8`)
     throw error
@@ -174,9 +181,12 @@ function oneOf<T>(reader: ByteReader, what: string, values: readonly T[]): T {
 }
 
 function decodeStream(reader: ByteReader): ManifestStream {
+  const name = text(reader, 'stream name', maxStreamNameBytes)
+  // It becomes a folder where files are restored.
+  if (!isDeviceName(name)) reader.fail('stream name is not allowed')
   return {
-    name: text(reader, 'stream name'),
-    purpose: text(reader, 'purpose'),
+    name,
+    purpose: text(reader, 'purpose', maxPurposeBytes),
     files: oneOf(reader, 'file kind', fileKinds),
     fidelity: oneOf(reader, 'fidelity', fidelities),
   }
@@ -232,5 +242,5 @@ export function pathProblem(path: Uint8Array): string | undefined {
   if (path.includes(0)) return 'holds a NUL byte'
   const parts = Buffer.from(path.buffer, path.byteOffset, path.length).toString('latin1').split('/')
   if (parts.some((part) => part === '' || part === '.' || part === '..')) return 'leads outside its stream'
-  return parts.some((part) => part.length > 255) ? 'has a part of more than 255 bytes' : undefined
+  return parts.some((part) => part.length > maxPartBytes) ? `has a part of more than ${maxPartBytes} bytes` : undefined
 }

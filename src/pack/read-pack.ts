@@ -42,7 +42,8 @@ export async function readPack(source: ByteSource, name: PackName, zstd: Codec):
   const where = packFileName(name)
   if (source.sizeBytes > maxPackBytes) throw packError(where, 0, `${source.sizeBytes} bytes are above the limit`)
   const bytes = await source.read(0, source.sizeBytes)
-  const header = await located(where, 0, () => decodeHeader(bytes.subarray(0, maxHeaderBytes)))
+  // Copies: what is kept of a pack must not keep the whole of it in memory.
+  const header = await located(where, 0, () => decodeHeader(Uint8Array.from(bytes.subarray(0, maxHeaderBytes))))
   const { headerBytes } = header
   if (toHex(headerHash(bytes.subarray(0, headerBytes))) !== name.hash) {
     throw packError(where, 0, 'the header does not match the pack’s name')
@@ -66,7 +67,7 @@ export async function readBody(body: Uint8Array, where: string, zstd: Codec): Pr
   const trailer = await located(where, trailerAt, () => decodeTrailer(body.subarray(trailerAt)))
   const manifestAt = trailerAt - trailer.storedBytes
   if (manifestAt < 0) throw packError(where, trailerAt, 'the manifest would begin before the body')
-  const stored = body.subarray(manifestAt, trailerAt)
+  const stored = Uint8Array.from(body.subarray(manifestAt, trailerAt))
   const manifest = await located(where, manifestAt, () => decodeTail(trailer, stored, body.length, zstd))
   let offset = 0
   const blockOffsets = manifest.blocks.map((block) => (offset += block.storedBytes) - block.storedBytes)

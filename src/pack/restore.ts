@@ -2,6 +2,7 @@ import type { LogContent } from './read-log.ts'
 import type { FileVersion } from './versions.ts'
 import { constants } from 'node:fs'
 import { lstat, mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
 import { SluiceError, systemCode } from '../observe/error.ts'
 import { segmentChunks } from './device-log.ts'
 import { keyOf, sha256 } from './sha256.ts'
@@ -21,6 +22,9 @@ export interface RestoreOptions {
   readonly onBytes?: (bytes: number) => void
 }
 
+/** Where files grow until they are right. Begins as no stream's name does, so it is nobody's place. */
+const temporaryName = '.pull~'
+
 export interface RestoreReport {
   files: number
   bytes: number
@@ -38,13 +42,15 @@ export interface RestoreReport {
  * every chunk of it was checked; what the folder already holds is checked and kept. Links in `out` are not followed.
  */
 export async function restore(options: RestoreOptions): Promise<RestoreReport> {
-  const { content, streams, since, out } = options
+  const { content, out } = options
   const report: RestoreReport = { files: 0, bytes: 0, present: 0, older: 0, incomplete: 0, problems: [] }
   await mkdir(out, { recursive: true })
-  for (const [name, version] of placed(content.versions.newestFirst(), options.latestOnly, report)) {
+  const wanted = content.versions.newestFirst().filter((version) => isWanted(options, version))
+  report.incomplete = wanted.filter((version) => !version.complete).length
+  for (const { name, version, isLatest } of placed(content.versions.newestFirst(), options.latestOnly)) {
     if (options.signal?.aborted) throw new SluiceError('aborted', 'rebuilding was stopped; run it again to go on')
-    if (streams && !streams.has(version.stream)) continue
-    if (since !== undefined && version.modifiedUs < since * 1000) continue
+    if (!isWanted(options, version)) continue
+    if (!isLatest) report.older++
     try {
       await restoreFile(options, name, version, report)
     } catch (error) {
@@ -55,25 +61,30 @@ export async function restore(options: RestoreOptions): Promise<RestoreReport> {
   return report
 }
 
-/** Every version with its place below `out`, in the order of the log, which is the order their content lies in. */
-function placed(newestFirst: readonly FileVersion[], latestOnly: boolean, report: RestoreReport): [string, FileVersion][] {
-  const byPath = new Map<string, FileVersion[]>()
-  for (const version of newestFirst) {
-    if (!version.complete) {
-      report.incomplete++
-      continue
-    }
-    const key = `${version.stream}/${keyOf(version.path)}`
-    byPath.set(key, [...(byPath.get(key) ?? []), version])
-  }
+function isWanted({ streams, since }: RestoreOptions, version: FileVersion): boolean {
+  return (!streams || streams.has(version.stream)) && (since === undefined || version.modifiedUs >= since * 1000)
+}
+
+interface Placed {
+  readonly name: string
+  readonly version: FileVersion
+  readonly isLatest: boolean
+}
+
+/**
+ * Every complete version with its place below `out`, in the order of the log, which is the order their content lies in.
+ * Also those that are not wanted now: a place does not depend on what else is asked for.
+ */
+function placed(newestFirst: readonly FileVersion[], latestOnly: boolean): Placed[] {
+  const byPath = Map.groupBy(newestFirst.filter(({ complete }) => complete), ({ stream, path }) => `${stream}/${keyOf(path)}`)
   const placement = new Placement()
-  const result: [string, FileVersion][] = []
+  const result: Placed[] = []
   for (const [path, versions] of byPath) {
-    const names = placement.place(path, latestOnly ? 1 : versions.length)
-    names.forEach((name, index) => result.push([name, versions[index] as FileVersion]))
-    report.older += names.length - 1
+    placement.place(path, latestOnly ? 1 : versions.length).forEach((name, index) => {
+      result.push({ name, version: versions[index] as FileVersion, isLatest: index === 0 })
+    })
   }
-  return result.sort((a, b) => a[1].latest - b[1].latest)
+  return result.sort((a, b) => a.version.latest - b.version.latest)
 }
 
 async function restoreFile(options: RestoreOptions, name: string, version: FileVersion, report: RestoreReport): Promise<void> {
@@ -82,7 +93,7 @@ async function restoreFile(options: RestoreOptions, name: string, version: FileV
   if (await isPresent(target, version)) {
     report.present++
   } else {
-    const temporary = Buffer.concat([target, Buffer.from('.pull~')])
+    const temporary = Buffer.from(join(options.out, temporaryName))
     try {
       await write(options, temporary, version)
       await rename(temporary, target)

@@ -1,5 +1,6 @@
 import type { Segment } from './device-log.ts'
 import { SluiceError } from '../observe/error.ts'
+import { maxPartBytes } from './manifest.ts'
 import { keyOf } from './sha256.ts'
 
 /** One state of a capture file, put together from the segments that carry its file id. */
@@ -72,8 +73,9 @@ export class Placement {
 
   #backup(path: string, from: number): string {
     const blocking = parents(path).find((folder) => this.#files.has(folder))
+    const renamed = blocking ?? path
     for (let number = from; ; number++) {
-      const name = blocking === undefined ? `${path}.~${number}~` : `${blocking}.~${number}~${path.slice(blocking.length)}`
+      const name = `${suffixed(renamed, `.~${number}~`)}${path.slice(renamed.length)}`
       if (this.#free(name)) return this.#claim(name)
     }
   }
@@ -87,6 +89,12 @@ export class Placement {
     for (const folder of parents(path)) this.#folders.add(folder)
     return path
   }
+}
+
+/** The last part is cut where it would become longer than file systems take. One character is one byte. */
+function suffixed(path: string, suffix: string): string {
+  const start = path.lastIndexOf('/') + 1
+  return `${path.slice(0, start)}${path.slice(start, start + maxPartBytes - suffix.length)}${suffix}`
 }
 
 function parents(path: string): string[] {

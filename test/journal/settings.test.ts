@@ -18,8 +18,17 @@ const settings: fc.Arbitrary<Settings> = fc.record({
   version: fc.constant(1 as const),
   pause: fc.oneof(fc.record({ since: fc.nat() }), fc.record({ since: fc.nat(), until: fc.nat() })),
   caps: fc.uniqueArray(fc.oneof(
-    fc.record({ id: fc.constantFrom('a', 'b', 'c'), limitBytes: fc.maxSafeNat().map((bytes) => bytes || 1), per: fc.constantFrom('day' as const, 'week' as const) }),
-    fc.record({ id: fc.constantFrom('d', 'e'), limitBytes: fc.constant(5), per: fc.constant('month' as const), resetDay: fc.integer({ min: 1, max: 31 }) }),
+    fc.record({
+      id: fc.constantFrom('a', 'b', 'c'),
+      limitBytes: fc.maxSafeNat().map((bytes) => bytes || 1),
+      per: fc.constantFrom('day' as const, 'week' as const),
+    }),
+    fc.record({
+      id: fc.constantFrom('d', 'e'),
+      limitBytes: fc.constant(5),
+      per: fc.constant('month' as const),
+      resetDay: fc.integer({ min: 1, max: 31 }),
+    }),
   ), { selector: ({ id }) => id }),
 }, { requiredKeys: ['version', 'caps'] })
 
@@ -38,7 +47,11 @@ test('an update builds on the last one, makes the folder, and leaves a private f
   const state = join(folder, 'a/b')
   updateSettings(state, (old) => ({ ...old, pause: { since: 5 } }))
   updateSettings(state, (old) => ({ ...old, caps: [{ id: 'day', limitBytes: 1, per: 'day' }] }))
-  expect(readSettings(state)).toEqual({ version: 1, pause: { since: 5 }, caps: [{ id: 'day', limitBytes: 1, per: 'day' }] })
+  expect(readSettings(state)).toEqual({
+    version: 1,
+    pause: { since: 5 },
+    caps: [{ id: 'day', limitBytes: 1, per: 'day' }],
+  })
   expect(readdirSync(state).sort()).toEqual(['settings.json', 'settings.lock.sqlite'])
   for (const name of readdirSync(state)) expect(statSync(join(state, name)).mode & 0o077).toBe(0)
 })
@@ -64,16 +77,28 @@ const damage: readonly (readonly [what: string, text: string])[] = [
   ['a cap of nothing', JSON.stringify({ version: 1, caps: [{ id: 'a', limitBytes: 0, per: 'day' }] })],
   ['a cap that is not whole', JSON.stringify({ version: 1, caps: [{ id: 'a', limitBytes: 1.5, per: 'day' }] })],
   ['a cap of no period', JSON.stringify({ version: 1, caps: [{ id: 'a', limitBytes: 5, per: 'year' }] })],
-  ['a reset day for a week', JSON.stringify({ version: 1, caps: [{ id: 'a', limitBytes: 5, per: 'week', resetDay: 1 }] })],
+  [
+    'a reset day for a week',
+    JSON.stringify({ version: 1, caps: [{ id: 'a', limitBytes: 5, per: 'week', resetDay: 1 }] }),
+  ],
   ['two caps of one id', JSON.stringify({ version: 1, caps: [good.caps[0], good.caps[0]] })],
-  ['too many caps', JSON.stringify({ version: 1, caps: Array.from({ length: 33 }, (_, index) => ({ ...good.caps[0], id: `a${index}` })) })],
+  [
+    'too many caps',
+    JSON.stringify({
+      version: 1,
+      caps: Array.from({ length: 33 }, (_, index) => ({ ...good.caps[0], id: `a${index}` })),
+    }),
+  ],
   ['a huge file', ' '.repeat(70_000)],
 ]
 
 describe('damaged settings are refused with the file and what to do, and stay as they are', () => {
   test.each(damage)('%s', (_, text) => {
     writeFileSync(file(), text)
-    const refusal = expect.objectContaining({ code: 'settings-damaged', message: expect.stringMatching(/settings\.json cannot be used: .*Nothing is sent until/) as string }) as Error
+    const refusal = expect.objectContaining({
+      code: 'settings-damaged',
+      message: expect.stringMatching(/settings\.json cannot be used: .*Nothing is sent until/) as string,
+    }) as Error
     expect(() => readSettings(folder)).toThrow(refusal)
     expect(() => updateSettings(folder, (old) => old)).toThrow(refusal)
     expect(readFileSync(file(), 'utf8')).toBe(text)
@@ -102,5 +127,7 @@ test('a settings file that is a folder, or a state folder that is a file, is nam
   mkdirSync(file())
   expect(() => readSettings(folder)).toThrow(expect.objectContaining({ code: 'state-unusable' }))
   writeFileSync(join(folder, 'plain'), '')
-  expect(() => updateSettings(join(folder, 'plain'), (old) => old)).toThrow(expect.objectContaining({ code: 'state-unusable' }))
+  expect(() => updateSettings(join(folder, 'plain'), (old) => old)).toThrow(expect.objectContaining(
+    { code: 'state-unusable' },
+  ))
 })

@@ -21,7 +21,11 @@ afterEach(async () => {
 
 /** Starts holder.ts and waits for its one line. */
 async function start(...parameters: string[]): Promise<{ child: ChildProcess, line: string }> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'holder.ts'), ...parameters], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(
+    process.execPath,
+    [join(import.meta.dirname, 'holder.ts'), ...parameters],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  )
   children.push(child)
   const [line] = await once(createInterface(child.stdout), 'line') as [string]
   return { child, line }
@@ -35,8 +39,14 @@ async function end(child: ChildProcess): Promise<void> {
 
 test('a second service on a state folder is refused and told the pid of the first', async () => {
   const { child } = await start('lock', folder)
-  expect(() => lockState(folder, 0)).toThrow(expect.objectContaining({ code: 'state-locked', data: { stateFolder: folder, pid: child.pid } }))
-  expect(JSON.parse(readFileSync(join(folder, 'service.json'), 'utf8'))).toEqual({ pid: child.pid, startedAt: expect.any(Number) as number })
+  expect(() => lockState(folder, 0)).toThrow(expect.objectContaining({
+    code: 'state-locked',
+    data: { stateFolder: folder, pid: child.pid },
+  }))
+  expect(JSON.parse(readFileSync(join(folder, 'service.json'), 'utf8'))).toEqual({
+    pid: child.pid,
+    startedAt: expect.any(Number) as number,
+  })
   expect(statSync(join(folder, 'service.lock.sqlite')).mode & 0o077).toBe(0)
 })
 
@@ -88,7 +98,11 @@ test('updates from several processes at once all count', async () => {
 
 test('a process killed amid updates strands no lock and damages nothing', async () => {
   for (let round = 0; round < 3; round++) {
-    const child = spawn(process.execPath, [join(import.meta.dirname, 'holder.ts'), 'count', folder, '100000'], { stdio: 'ignore' })
+    const child = spawn(
+      process.execPath,
+      [join(import.meta.dirname, 'holder.ts'), 'count', folder, '100000'],
+      { stdio: 'ignore' },
+    )
     children.push(child)
     const before = readSettings(folder).pause?.since ?? 0
     while ((readSettings(folder).pause?.since ?? 0) < before + 5) await new Promise((resolve) => setImmediate(resolve))

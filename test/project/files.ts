@@ -27,7 +27,10 @@ export function importsOf(path: string): string[] {
 
 /** As `importsOf`, without `import type`, which leaves nothing behind. */
 export function runtimeImportsOf(path: string): string[] {
-  const js = ts.transpileModule(textOf(path), { compilerOptions: { verbatimModuleSyntax: true, module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ESNext } })
+  const js = ts.transpileModule(
+    textOf(path),
+    { compilerOptions: { verbatimModuleSyntax: true, module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ESNext } },
+  )
   return ts.preProcessFile(js.outputText, true, true).importedFiles
     .map(({ fileName }) => fileName.startsWith('.') ? join(dirname(path), fileName) : fileName)
 }

@@ -25,7 +25,9 @@ const pure = new Set([
 /** Packages that compute and touch nothing. `node:crypto` hashes; what it draws at random is caught below. */
 const purePackages = new Set(['node:buffer', 'node:crypto', 'node:path', 'node:url', 'node:util', 'node:zlib', 'yaml'])
 
-/** What a pure file may not do: look at a clock, draw at random, wait, or reach the process, a terminal or a network. */
+/**
+ * What a pure file may not do: look at a clock, draw at random, wait, or reach the process, a terminal or a network.
+ */
 const effects = /\b(Date\.now|new Date\(\)|performance\.|Math\.random|random(Bytes|UUID|Int|Fill)|getRandomValues|set(Timeout|Interval|Immediate)|process\.|fetch\(|console\.)/
 
 const sources = projectFiles().filter((path) => path.endsWith('.ts') && !path.endsWith('.d.ts'))
@@ -33,18 +35,27 @@ const inSource = sources.filter((path) => path.startsWith('src/'))
 
 /** A file without its comments and types: what runs. */
 function code(path: string): string {
-  const compilerOptions = { target: ts.ScriptTarget.ESNext, module: ts.ModuleKind.ESNext, verbatimModuleSyntax: true, removeComments: true }
+  const compilerOptions = {
+    target: ts.ScriptTarget.ESNext,
+    module: ts.ModuleKind.ESNext,
+    verbatimModuleSyntax: true,
+    removeComments: true,
+  }
   return ts.transpileModule(textOf(path), { compilerOptions }).outputText
 }
 
 test('src/ imports nothing of daemon/, cli/, or the parts of config/ that read the machine', () => {
   const forbidden = /^(daemon|cli|test|bench)\/|^config\/(load|locate|generate-docs)\.ts$/
-  const wrong = inSource.flatMap((path) => importsOf(path).filter((target) => forbidden.test(target)).map((target) => `${path} → ${target}`))
+  const wrong = inSource.flatMap((path) => importsOf(path).filter((target) => forbidden.test(target)).map(
+    (target) => `${path} → ${target}`,
+  ))
   expect(wrong).toEqual([])
 })
 
 test('only daemon/, cli/, config/, bench/ and tests read environment variables', () => {
-  const wrong = sources.filter((path) => !/^(daemon|cli|config|bench|test)\//.test(path) && /\bprocess\s*\.\s*env\b|\bprocess\s*\[|\benv\b.*node:process/.test(code(path)))
+  const wrong = sources.filter(
+    (path) => !/^(daemon|cli|config|bench|test)\//.test(path) && /\bprocess\s*\.\s*env\b|\bprocess\s*\[|\benv\b.*node:process/.test(code(path)),
+  )
   expect(wrong).toEqual([])
 })
 
