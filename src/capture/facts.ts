@@ -26,6 +26,6 @@ export const sameState = (a: FileFacts, b: FileFacts): boolean => sameContentFac
 
 /** Whether a further change could still carry the same time as the last one, and so go unseen. */
 export function unsettled(facts: FileFacts, now: number): boolean {
-  const ageMs = now - facts.changedUs / 1000
-  return ageMs >= 0 && ageMs < fileClockStepMs
+  // Either way: `now` is whole milliseconds, so a change of this moment may seem to lie ahead.
+  return Math.abs(now - facts.changedUs / 1000) < fileClockStepMs
 }

@@ -19,7 +19,7 @@ export interface Mark {
 }
 
 /** More paths than this cost more to keep than one scan of the stream to find again. */
-export const markLimit = 20_000
+const markLimit = 20_000
 
 /** Where in one stream something may wait: single paths, or `scan` for anywhere. */
 export class Marks {

@@ -9,7 +9,7 @@ import { openFile, type OpenFile } from './open-file.ts'
 import { Pace, polled } from './pace.ts'
 import { bytesOf, keyOf, type PathKey } from './path-key.ts'
 import { readyAt } from './ready.ts'
-import { isAbsent, look } from './scan.ts'
+import { isAbsent, look, scan } from './scan.ts'
 import { atStart, fingerprintAt, OpenTake, type TakeOptions } from './take-file.ts'
 import type { Cursor, FileFacts, FileTake } from './take.ts'
 import type { Writers } from './writers.ts'
@@ -228,12 +228,22 @@ export class Pass {
     const moved = await this.#movedMeanwhile()
     if (!moved) return
     const pace = new Pace()
+    let isSure = false
     for (const cursor of this.#options.capture.cursors.all(this.#lane.stream.name)) {
       const rest = pace.breathe()
       if (rest) await rest
       const { inode, sizeBytes } = cursor.facts
-      if (!this.#met.has(inode) && !moved.has(inode) && !this.#settle(cursor, sizeBytes)) return
+      if (this.#met.has(inode) || moved.has(inode)) continue
+      if (!isSure) await this.#meetAll()
+      isSure = true
+      if (!this.#met.has(inode) && !this.#settle(cursor, sizeBytes)) return
     }
+  }
+
+  /** The first scan stood still while takes were packed, and nobody watches a single run: a file may have been renamed past it. */
+  async #meetAll(): Promise<void> {
+    const hooks = { ...this.#lane.scanHooks(), entering: () => undefined }
+    for await (const { stats } of scan(this.#options.root, '', hooks)) this.#met.add(stats.ino)
   }
 
   /**

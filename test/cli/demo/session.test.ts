@@ -51,7 +51,8 @@ describe('the simulated session', () => {
         expect(Math.hypot(x - last.x, y - last.y)).toBeLessThan(60)
         last = { x, y }
       }
-    }), { numRuns: 100 })
+    // In sessions 78 and 231 a bent path swings past the lower edge.
+    }), { numRuns: 25, examples: [[78], [231]] })
   })
 
   test('picks menu items by pressing on them', () => {

@@ -1,0 +1,210 @@
+import { createHash } from 'node:crypto'
+import type { Stream } from '../../src/capture/stream.ts'
+import type { FileTake } from '../../src/capture/take.ts'
+import { RollingFingerprint } from '../../src/capture/fingerprint.ts'
+import type { Codec } from '../../src/compress/codec.ts'
+import { zstdNative } from '../../src/compress/zstd-native.ts'
+import { encodeTail } from '../../src/pack/body.ts'
+import { PackBuilder, type BuiltBody } from '../../src/pack/builder.ts'
+import { chunkerStart, type ChunkerState } from '../../src/pack/chunker.ts'
+import { FileCuts } from '../../src/pack/cuts.ts'
+import { encodeHeader, headerHash, noPrevious } from '../../src/pack/header.ts'
+import type { Lineage } from '../../src/pack/lineage.ts'
+import type { Manifest } from '../../src/pack/manifest.ts'
+import { ReferencePolicy } from '../../src/pack/reference-policy.ts'
+import { keyOf, sha256, toHex } from '../../src/pack/sha256.ts'
+import type { Destination, PackName } from '../../src/transfer/destination.ts'
+import { memoryDestination } from '../../src/transfer/memory.ts'
+
+export const device = 'laptop-17'
+
+export function streamOf(name: string, files: Stream['files'] = 'append', rest: Partial<Stream> = {}): Stream {
+  return { name, folder: '/nowhere', include: ['**'], purpose: 'tests', files, fidelity: 'bytes', quietMs: 0, onSent: 'keep', ...rest }
+}
+
+/** Bytes that do not compress, the same for the same seed. */
+export function noise(seed: string, sizeBytes: number): Buffer {
+  return createHash('shake256', { outputLength: sizeBytes }).update(seed).digest()
+}
+
+/** Lines that compress well, and better against other lines; the same for the same seed. */
+export function lines(seed: string, sizeBytes: number): Buffer {
+  const random = noise(seed, Math.ceil(sizeBytes / 20) + 1)
+  let text = ''
+  for (let at = 0; text.length < sizeBytes; at++) text += `{"t":${170_000 + at},"x":${random[at % random.length]},"app":"editor"}\n`
+  return Buffer.from(text.slice(0, sizeBytes), 'latin1')
+}
+
+export const idOf = (name: string): Uint8Array => sha256(Buffer.from(name)).subarray(0, 8)
+
+export interface SegmentFacts {
+  readonly path: string | Uint8Array
+  /** Tells the file from others; the path when it is left out. */
+  readonly id?: string
+  readonly offset?: number
+  readonly complete?: boolean
+  readonly mode?: number
+  readonly modifiedUs?: number
+  readonly chunker?: ChunkerState
+}
+
+/** Adds one segment to a pack, cut as the packer cuts. Returns the chunker's state behind it. */
+export async function addSegment(builder: PackBuilder, stream: Stream, facts: SegmentFacts, bytes: Uint8Array): Promise<ChunkerState> {
+  const path = typeof facts.path === 'string' ? Buffer.from(facts.path) : facts.path
+  const fileId = idOf(facts.id ?? Buffer.from(path).toString('latin1'))
+  const { mode = 0o644, modifiedUs = 1_790_000_000_123_456, offset = 0 } = facts
+  builder.beginEntry(stream, { path, fileId, mode, modifiedUs, offset })
+  const cuts = new FileCuts(facts.chunker ?? chunkerStart, undefined)
+  for (let at = 0; at < bytes.length;) {
+    const { length } = cuts.next(bytes.subarray(at), () => undefined)
+    const chunk = bytes.subarray(at, at + length)
+    await builder.addChunk(stream, chunk, sha256(chunk))
+    at += length
+  }
+  builder.endEntry(facts.complete ?? stream.files === 'whole')
+  return cuts.state
+}
+
+export interface StampedPack {
+  readonly name: PackName
+  readonly bytes: Buffer
+}
+
+/** A body with its header in front, under the name that vouches for both. */
+export function stamp(body: Uint8Array, place: { device?: string; seq: number; previous?: Uint8Array }): StampedPack {
+  const owner = place.device ?? device
+  const header = encodeHeader({
+    device: owner, seq: place.seq, previous: place.previous ?? noPrevious, bodyBytes: body.length, bodyHash: sha256(body),
+  })
+  return { name: { device: owner, seq: place.seq, hash: toHex(headerHash(header)) }, bytes: Buffer.concat([header, body]) }
+}
+
+export async function put(destination: Destination, { name, bytes }: StampedPack): Promise<void> {
+  const read = async (offset: number, length: number) => bytes.subarray(offset, offset + length)
+  await destination.put({ name, sizeBytes: bytes.length, read })
+}
+
+export async function bytesOf(destination: Destination, name: PackName): Promise<Buffer> {
+  await using source = await destination.open(name)
+  return Buffer.from(await source.read(0, source.sizeBytes))
+}
+
+/** A body made of a manifest as it is, right or wrong, and the stored bytes of its blocks. */
+export async function bodyOf(manifest: Manifest, blocks: readonly Uint8Array[]): Promise<Buffer> {
+  return Buffer.concat([...blocks, await encodeTail(manifest, zstdNative)])
+}
+
+/** A manifest that holds nothing. */
+export const emptyManifest: Manifest = {
+  epoch: idOf('epoch'), sealNumber: 1, sealedAt: 1_790_000_000_000, streams: [], blocks: [], external: [], entries: [],
+}
+
+interface Epoch {
+  readonly id: Uint8Array
+  readonly chunks: Set<string>
+  readonly ordinals: Map<string, number>
+  readonly lineages: Map<string, Lineage>
+}
+
+/** Writes a device log pack by pack, as packer, journal and sender do together. */
+export class LogMaker {
+  readonly destination: Destination
+  readonly packs: StampedPack[] = []
+  readonly built: BuiltBody[] = []
+  readonly #zstd: Codec
+  readonly #level: number
+  readonly #references = new ReferencePolicy()
+  readonly #epochs = new Map<string, Epoch>()
+
+  constructor(options: { zstd?: Codec; level?: number; destination?: Destination } = {}) {
+    this.#zstd = options.zstd ?? zstdNative
+    this.#level = options.level ?? 3
+    this.destination = options.destination ?? memoryDestination()
+  }
+
+  get names(): PackName[] {
+    return this.packs.map(({ name }) => name)
+  }
+
+  #epoch(name: string): Epoch {
+    const epoch = this.#epochs.get(name) ?? { id: idOf(name), chunks: new Set(), ordinals: new Map(), lineages: new Map() }
+    this.#epochs.set(name, epoch)
+    return epoch
+  }
+
+  async body(epochName: string, fill: (builder: PackBuilder) => Promise<unknown>): Promise<Buffer> {
+    const epoch = this.#epoch(epochName)
+    const parts: Uint8Array[] = []
+    const builder = new PackBuilder({
+      past: {
+        epoch: epoch.id,
+        sealNumber: this.packs.length + 1,
+        hasChunk: (hash) => epoch.chunks.has(keyOf(hash)),
+        nextOrdinal: (stream) => epoch.ordinals.get(stream) ?? 0,
+        lineage: (stream) => epoch.lineages.get(stream),
+      },
+      zstd: this.#zstd,
+      level: this.#level,
+      references: this.#references,
+      write: async (bytes) => void parts.push(Uint8Array.from(bytes)),
+    })
+    await fill(builder)
+    const built = await builder.finish(1_790_000_000_000 + this.packs.length)
+    this.built.push(built)
+    for (const hash of built.chunks) epoch.chunks.add(keyOf(hash))
+    for (const [stream, next] of built.ordinals) epoch.ordinals.set(stream, next)
+    for (const [stream, lineage] of built.lineages) epoch.lineages.set(stream, lineage)
+    return Buffer.concat(parts)
+  }
+
+  /** Builds, stamps and sends one pack. */
+  async pack(epoch: string, fill: (builder: PackBuilder) => Promise<unknown>): Promise<StampedPack> {
+    return this.append(await this.body(epoch, fill))
+  }
+
+  async append(body: Uint8Array): Promise<StampedPack> {
+    const last = this.packs.at(-1)
+    const previous = last ? Buffer.from(last.name.hash, 'hex') : noPrevious
+    const pack = stamp(body, { seq: this.packs.length + 1, previous })
+    await put(this.destination, pack)
+    this.packs.push(pack)
+    return pack
+  }
+}
+
+export interface FakeTake extends FileTake {
+  closed: boolean
+}
+
+/** A capture file for the packer that exists in memory only; `bytes` are what is new in it. */
+export function fakeTake(stream: Stream, path: string, bytes: Uint8Array, rest: Partial<FileTake> & { bufferBytes?: number; torn?: boolean } = {}): FakeTake {
+  const startOffset = rest.startOffset ?? 0
+  const rolling = new RollingFingerprint()
+  return {
+    stream,
+    path: Buffer.from(path),
+    fileId: idOf(`${stream.name}/${path}`),
+    startOffset,
+    chunker: chunkerStart,
+    facts: {
+      device: 1n, inode: idOf(`${stream.name}/${path}`).reduce((sum, byte) => sum * 256n + BigInt(byte), 0n),
+      sizeBytes: startOffset + bytes.length, modifiedUs: 1_790_000_000_123_456, changedUs: 1_790_000_000_123_456, mode: 0o640,
+    },
+    async *read() {
+      const size = rest.bufferBytes ?? 1 << 20
+      for (let at = 0; at < bytes.length; at += size) {
+        const buffer = Uint8Array.from(bytes.subarray(at, at + size))
+        rolling.push(buffer)
+        yield buffer
+        buffer.fill(0xee) // it stays valid only until the next one is asked for
+      }
+    },
+    fingerprint: () => rolling.value(),
+    unchanged: async () => !rest.torn,
+    closed: false,
+    async [Symbol.asyncDispose]() {
+      this.closed = true
+    },
+    ...rest,
+  }
+}
