@@ -37,7 +37,15 @@ function words(event: SluiceEvent): string {
       return 'nothing is held any more'
     case 'send.failed':
       return `${event.message} (${event.code}); next try in ${formatDuration(event.retryMs)}`
-    default:
+    case 'capture.unreadable':
+    case 'capture.folder-missing':
+    case 'capture.folder-back':
+    case 'capture.rescan':
+    case 'capture.renamed':
+    case 'capture.truncated':
+    case 'capture.replaced':
+    case 'capture.deleted':
+    case 'capture.torn':
       return captureWords(event)
   }
 }

@@ -6,6 +6,7 @@ import type { ErrorCode } from '../src/observe/error-codes.ts'
 import { SluiceError } from '../src/observe/error.ts'
 import { register as registerCap } from './commands/cap.ts'
 import { register as registerConfig } from './commands/config.ts'
+import { register as registerDemo } from './commands/demo.ts'
 import { register as registerPause } from './commands/pause.ts'
 import { register as registerPull } from './commands/pull.ts'
 import { register as registerResume } from './commands/resume.ts'
@@ -19,7 +20,7 @@ import { processIo, signalExitCode } from './process-io.ts'
 
 /** Every command, in the order `sluice --help` lists them. Each file loads what it needs only when it is run. */
 const commands: readonly ((program: Command, io: Io) => void)[] = [
-  registerRun, registerStatus, registerWhy, registerPause, registerResume, registerCap,
+  registerDemo, registerRun, registerStatus, registerWhy, registerPause, registerResume, registerCap,
   registerPull, registerVerify, registerConfig,
 ]
 
@@ -43,6 +44,7 @@ function programFor(io: Io): Command {
     .version(packageVersion(), '--version', 'print the version')
     .enablePositionalOptions()
   describe(program, 'Uploads what capture tools write only when battery, network cost and data caps allow.', [
+    ['sluice demo', 'see it work, half a minute'],
     ['sluice config check sluice.yaml', 'is this config valid?'],
     ['sluice pause 30m', 'nothing is sent for half an hour'],
     ['sluice cap set 5GB/month', 'never more than this in a month'],

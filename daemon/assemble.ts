@@ -56,7 +56,6 @@ export function machineSensors(config: Config): Sensors {
  */
 export async function assemble({ config, emit, onProgress, sensors = machineSensors(config) }: AssembleOptions): Promise<RunningService> {
   const now = Date.now
-  await realDisk.makeFolder(config.stateFolder)
   await using stack = new AsyncDisposableStack()
   stack.use(lockState(config.stateFolder, now()))
   stack.defer(async () => {

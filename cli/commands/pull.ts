@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
-import type { SluiceError } from '../../src/observe/error.ts'
 import type { OutputOptions } from '../options.ts'
 import type { Io } from '../output.ts'
 import { formatBytes } from '../../config/units.ts'
-import { SluiceError as Failure } from '../../src/observe/error.ts'
+import { resolve } from 'node:path'
+import { SluiceError } from '../../src/observe/error.ts'
 import { openLogs, parseTime, sayProblems } from '../device-logs.ts'
 import { addJson, describe } from '../options.ts'
 
@@ -30,13 +30,11 @@ export function register(program: Command, io: Io): void {
 
 async function pull(address: string, out: string, options: PullOptions, io: Io): Promise<void> {
   const since = options.since === undefined ? undefined : parseTime(options.since, io.now())
-  const [{ resolve }, { readLog }, { restore }] = await Promise.all([
-    import('node:path'), import('../../src/pack/read-log.ts'), import('../../src/pack/restore.ts'),
-  ])
+  const [{ readLog }, { restore }] = await Promise.all([import('../../src/pack/read-log.ts'), import('../../src/pack/restore.ts')])
   const { destination, devices, zstd } = await openLogs(address, options.device)
   const device = devices[0] as string
   if (devices.length > 1) {
-    throw new Failure('usage', `${address} holds ${devices.length} devices: choose one with --device (${devices.slice(0, 8).join(', ')})`)
+    throw new SluiceError('usage', `${address} holds ${devices.length} devices: choose one with --device (${devices.slice(0, 8).join(', ')})`)
   }
   const progress = io.progress()
   let bytes = 0
@@ -53,8 +51,8 @@ async function pull(address: string, out: string, options: PullOptions, io: Io):
   progress.end()
   const problems: SluiceError[] = [...content.problems.map(({ error }) => error), ...report.problems]
   sayProblems(problems, io)
-  const { problems: _, ...counts } = report
-  io.result(options.json, { version: 1, device, packs: content.packs, ...counts, problems: problems.map(({ code, message }) => ({ code, message })) }, [
+  const found = { ...report, problems: problems.map(({ code, message }) => ({ code, message })) }
+  io.result(options.json, { version: 1, device, packs: content.packs, ...found }, [
     `${device}: ${report.files} files, ${formatBytes(report.bytes)}, from ${content.packs} packs (${formatBytes(content.packBytes)})`,
     ...(report.present > 0 ? [`${report.present} of them were there already`] : []),
     ...(report.older > 0 ? [`${report.older} are older versions of others, named NAME.~1~, NAME.~2~ …`] : []),

@@ -94,6 +94,11 @@ export class Lane {
     this.#watch = undefined
   }
 
+  /** Whether renames are told. */
+  get isWatched(): boolean {
+    return this.#watch !== undefined && !this.unwatchable
+  }
+
   lost(cause: 'overflow' | 'watch-limit' | 'error'): void {
     const isNews = cause === 'watch-limit' ? !this.#isLimitTold : this.marks.scan === undefined
     if (isNews) this.#options.emit({ event: 'capture.rescan', stream: this.stream.name, cause })

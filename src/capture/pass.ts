@@ -215,7 +215,7 @@ export class Pass {
   /** After single paths: tells which of the files that lost their place are gone. */
   async endsMarks(): Promise<void> {
     const moved = this.#displaced.length > 0 ? await this.#movedMeanwhile() : undefined
-    if (!moved) return
+    if (!moved || !(this.#lane.isWatched || (await this.#meetsAll()))) return
     for (const { device, inode, sizeBytes } of this.#displaced) {
       if (this.#met.has(inode) || moved.has(inode)) continue
       const cursor = this.#options.capture.cursors.byInode(this.#lane.stream.name, device, inode)
@@ -228,22 +228,37 @@ export class Pass {
     const moved = await this.#movedMeanwhile()
     if (!moved) return
     const pace = new Pace()
-    let isSure = false
+    let isSure = this.#lane.isWatched
     for (const cursor of this.#options.capture.cursors.all(this.#lane.stream.name)) {
       const rest = pace.breathe()
       if (rest) await rest
       const { inode, sizeBytes } = cursor.facts
       if (this.#met.has(inode) || moved.has(inode)) continue
-      if (!isSure) await this.#meetAll()
-      isSure = true
-      if (!this.#met.has(inode) && !this.#settle(cursor, sizeBytes)) return
+      isSure ||= await this.#meetsAll()
+      if (!isSure || (!this.#met.has(inode) && !this.#settle(cursor, sizeBytes))) return
     }
   }
 
-  /** The first scan stood still while takes were packed, and nobody watches a single run: a file may have been renamed past it. */
-  async #meetAll(): Promise<void> {
-    const hooks = { ...this.#lane.scanHooks(), entering: () => undefined }
-    for await (const { stats } of scan(this.#options.root, '', hooks)) this.#met.add(stats.ino)
+  /**
+   * Where nobody watches, a file may have been renamed past the scan, which stands still while takes are packed. Meets every
+   * file there is, in a scan during which no folder changed; false when there was none, and the next pass tells what is gone.
+   */
+  async #meetsAll(): Promise<boolean> {
+    for (let tries = 0; tries < settleWaits; tries++) {
+      const folders = new Map<PathKey, { readonly facts: FileFacts; readonly settled: boolean }>()
+      const entering = (folder: PathKey): void => {
+        const stats = this.#look(folder)
+        if (stats && stats !== 'unknown') folders.set(folder, { facts: factsOf(stats), settled: !unsettled(factsOf(stats), this.#now()) })
+      }
+      for await (const { stats } of scan(this.#options.root, '', { ...this.#lane.scanHooks(), entering })) this.#met.add(stats.ino)
+      const isSame = [...folders].every(([folder, { facts, settled }]) => {
+        const stats = this.#look(folder)
+        return settled && stats !== undefined && stats !== 'unknown' && sameState(factsOf(stats), facts)
+      })
+      if (isSame) return true
+      await setTimeout(fileClockStepMs)
+    }
+    return false
   }
 
   /**

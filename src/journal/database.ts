@@ -46,21 +46,19 @@ export function guarded<T>(path: string, work: () => T): T {
 
 function explain(path: string, error: unknown): unknown {
   const result = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : undefined
-  switch (result) {
-    case sqlite.corrupt:
-    case sqlite.notADatabase:
-      return new SluiceError('journal-damaged', `the journal ${path} is damaged`, { cause: error })
-    case sqlite.full:
-      return new SluiceError('state-full', `the disk that holds ${path} is full: free some space`, { transient: true, cause: error })
-    case sqlite.ioError:
-    case sqlite.busy:
-      return new SluiceError('state-unusable', `the journal ${path} cannot be used now`, { transient: true, cause: error })
-    case sqlite.readOnly:
-    case sqlite.cannotOpen:
-      return new SluiceError('state-unusable', `the journal ${path} cannot be written: check owner, mode and disk`, { cause: error })
-    default:
-      return error
+  if (result === sqlite.corrupt || result === sqlite.notADatabase) {
+    return new SluiceError('journal-damaged', `the journal ${path} is damaged`, { cause: error })
   }
+  if (result === sqlite.full) {
+    return new SluiceError('state-full', `the disk that holds ${path} is full: free some space`, { transient: true, cause: error })
+  }
+  if (result === sqlite.ioError || result === sqlite.busy) {
+    return new SluiceError('state-unusable', `the journal ${path} cannot be used now`, { transient: true, cause: error })
+  }
+  if (result === sqlite.readOnly || result === sqlite.cannotOpen) {
+    return new SluiceError('state-unusable', `the journal ${path} cannot be written: check owner, mode and disk`, { cause: error })
+  }
+  return error
 }
 
 /**

@@ -87,6 +87,9 @@ async function rebuilt(options: OpenStateOptions, path: string, spool: Spool): P
     if (systemCode(error) !== 'ENOSPC') throw error
     throw new SluiceError('state-full', `the disk that holds ${path} is full: free some space`, { transient: true, cause: error })
   }
+  // The log of a journal that was lost without it: SQLite would play it into the new one.
+  for (const suffix of ['-wal', '-shm']) await disk.remove(`${path}${suffix}`)
+  await disk.syncFolder(join(path, '..'))
   await disk.rename(draft, path)
   await disk.syncFolder(join(path, '..'))
   return new Journal(path)

@@ -215,16 +215,22 @@ class PackRun {
     const draft = this.#draft
     if (!draft) return
     if (draft.builder.empty) return this.end()
-    const { journal, lineages, now, emit } = this.#options
+    const { journal, spool, lineages, now, emit } = this.#options
     const sealedAt = now()
     const body = await draft.builder.finish(sealedAt)
     await draft.file.commit(body.bodyHash)
     this.#draft = undefined
     const { bodyHash, bodyBytes, rawBytes, newBytes, chunks, ordinals } = body
-    journal.commitSeal({
-      pack: { id: draft.sealNumber, queue: this.#queue, bodyHash, bodyBytes, rawBytes, newBytes, sealedAt },
-      epoch: draft.epoch, chunks, ordinals, cursors: draft.cursors, knownFiles: draft.knownFiles,
-    })
+    try {
+      journal.commitSeal({
+        pack: { id: draft.sealNumber, queue: this.#queue, bodyHash, bodyBytes, rawBytes, newBytes, sealedAt },
+        epoch: draft.epoch, chunks, ordinals, cursors: draft.cursors, knownFiles: draft.knownFiles,
+      })
+    } catch (error) {
+      // Its files are packed again. Left here, a rebuild of the journal would take it in, and they would be sent twice.
+      await spool.remove(bodyHash)
+      throw error
+    }
     for (const [stream, lineage] of body.lineages) lineages.set(draft.epoch, stream, lineage)
     emit({ event: 'pack.sealed', pack: toHex(bodyHash).slice(0, 12), rawBytes, newBytes, packBytes: bodyBytes })
     await this.#callbacks.onSealed?.()

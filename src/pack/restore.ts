@@ -44,7 +44,9 @@ export interface RestoreReport {
 export async function restore(options: RestoreOptions): Promise<RestoreReport> {
   const { content, out } = options
   const report: RestoreReport = { files: 0, bytes: 0, present: 0, older: 0, incomplete: 0, problems: [] }
-  await mkdir(out, { recursive: true })
+  await mkdir(out, { recursive: true }).catch((error: unknown) => {
+    throw targetError(Buffer.from(out), error)
+  })
   const wanted = content.versions.newestFirst().filter((version) => isWanted(options, version))
   report.incomplete = wanted.filter((version) => !version.complete).length
   for (const { name, version, isLatest } of placed(content.versions.newestFirst(), options.latestOnly)) {
@@ -173,6 +175,7 @@ async function write(options: RestoreOptions, path: Buffer, version: FileVersion
 async function setFacts(file: FileHandle, version: FileVersion): Promise<void> {
   await file.chmod(version.mode & 0o777)
   // Half a microsecond more, because seconds as a double fall just below the microsecond they mean.
-  const seconds = (version.modifiedUs + 0.5) / 1e6
+  // As text, because Node takes a negative number (before 1970) for the current time.
+  const seconds = String((version.modifiedUs + 0.5) / 1e6)
   await file.utimes(seconds, seconds)
 }

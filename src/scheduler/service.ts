@@ -11,8 +11,8 @@ import { SluiceError } from '../observe/error.ts'
 import { Faults } from './faults.ts'
 import { Judge } from './judge.ts'
 
-/** How often conditions are read again while something waits or moves and the OS gives no signal. */
-const rereadMs = 5000
+/** How often conditions are read again, where the OS gives no signal: while bytes move, and while something is held. */
+const rereadMs = { moving: 5000, held: 30_000 } as const
 /** Longest timer that setTimeout takes. */
 const longestSleepMs = 2 ** 31 - 1
 
@@ -56,7 +56,7 @@ export class Service {
   #sendingQueue: string | undefined
   /** `once`: nothing was packed yet, everything is to be taken as it stands. */
   #wholePass = false
-  #failure: unknown
+  #failure: Error | undefined
   #hasWorked = false
   #wake: () => void = () => {}
   #woken = false
@@ -107,7 +107,7 @@ export class Service {
       while (!signal.aborted) {
         this.#woken = false
         const nextAt = await this.#tick()
-        if (this.#failure !== undefined) throw this.#failure
+        if (this.#failure) throw this.#failure
         if (finished()) return
         await this.#sleepUntil(nextAt)
       }
@@ -200,7 +200,7 @@ export class Service {
     if (error instanceof SluiceError && error.code === 'aborted') return
     const { now, random, emit } = this.#parts
     const retryMs = error instanceof SluiceError ? this.#faults.note(error, now(), random()) : undefined
-    if (retryMs === undefined || !(error instanceof SluiceError)) this.#failure = error
+    if (retryMs === undefined || !(error instanceof SluiceError)) this.#failure = error instanceof Error ? error : new Error(String(error))
     else emit({ event: 'send.failed', code: error.code, message: error.message, retryMs })
   }
 
@@ -304,10 +304,9 @@ export class Service {
 
   /** When to look again: at what is due, when a decision can change, and regularly while something waits or moves. */
   #nextLook(at: number, dueAt: number): number {
-    const changes = [...this.#decisions.values()].map((decision) => decision.changesAt ?? Infinity)
-    const moving = this.#prepare !== undefined || this.#send !== undefined
-    const waiting = this.#parts.journal.backlog().length > 0 || this.#faults.any
-    const reread = moving || waiting ? at + rereadMs : Infinity
-    return Math.min(dueAt, reread, waiting ? Math.min(...changes) : Infinity)
+    if (this.#prepare || this.#send) return Math.min(dueAt, at + rereadMs.moving)
+    const held = [...this.#decisions.values()].filter((decision) => decision.reasons.length > 0)
+    if (held.length === 0) return this.#faults.any ? Math.min(dueAt, at + rereadMs.held) : dueAt
+    return Math.min(dueAt, at + rereadMs.held, ...held.map((decision) => decision.changesAt ?? Infinity))
   }
 }

@@ -15,10 +15,10 @@ const pure = new Set([
   'src/compress/choose.ts', 'src/compress/codec.ts', 'src/compress/raw.ts', 'src/compress/zstd-frame.ts', 'src/compress/zstd-native.ts',
   'src/observe/error-codes.ts', 'src/observe/error.ts', 'src/observe/events.ts',
   'src/pack/body.ts', 'src/pack/builder.ts', 'src/pack/byte-cache.ts', 'src/pack/bytes.ts', 'src/pack/chunker.ts', 'src/pack/cuts.ts', 'src/pack/device-log.ts',
-  'src/pack/header.ts', 'src/pack/lineage.ts', 'src/pack/manifest.ts', 'src/pack/read-pack.ts', 'src/pack/sha256.ts', 'src/pack/versions.ts',
+  'src/pack/header.ts', 'src/pack/lineage.ts', 'src/pack/manifest.ts', 'src/pack/read-pack.ts', 'src/pack/reference-policy.ts', 'src/pack/sha256.ts', 'src/pack/versions.ts',
   'src/power/on-mains.ts',
   'src/scheduler/conditions.ts', 'src/scheduler/explain.ts', 'src/scheduler/gate.ts', 'src/scheduler/reasons.ts',
-  'src/scheduler/words.ts',
+  'src/scheduler/faults.ts', 'src/scheduler/queues.ts', 'src/scheduler/words.ts',
   'src/transfer/destination-rules.ts', 'src/transfer/destination.ts',
 ])
 

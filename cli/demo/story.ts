@@ -1,0 +1,75 @@
+import { formatBytes } from '../../config/units.ts'
+import { reasons, type ReasonCode } from '../../src/scheduler/reasons.ts'
+
+/** Packs that arrive within this time are told in one line. */
+const gatherMs = 2000
+
+/** Tells what happens, one line each with its second, and keeps count. */
+export class Story {
+  packs = 0
+  packBytes = 0
+  readonly heldMs: Record<string, number> = {}
+  readonly #say: (line: string) => void
+  readonly #now: () => number
+  readonly #start: number
+  #reasons: readonly string[] = []
+  #since: number
+  #unsaidPacks = 0
+  #unsaidBytes = 0
+  #unsaidSince = 0
+
+  constructor(say: (line: string) => void, now: () => number) {
+    this.#say = say
+    this.#now = now
+    this.#start = this.#since = now()
+  }
+
+  line(text: string): void {
+    this.#tellSent()
+    this.#write(text)
+  }
+
+  #write(text: string): void {
+    const second = Math.round((this.#now() - this.#start) / 1000)
+    this.#say(`${String(second).padStart(3)} s  ${text}`)
+  }
+
+  sent(bytes: number): void {
+    this.packs++
+    this.packBytes += bytes
+    if (this.#unsaidPacks === 0) this.#unsaidSince = this.#now()
+    this.#unsaidPacks++
+    this.#unsaidBytes += bytes
+    if (this.#now() - this.#unsaidSince >= gatherMs) this.#tellSent()
+  }
+
+  #tellSent(): void {
+    if (this.#unsaidPacks === 0) return
+    const packs = this.#unsaidPacks === 1 ? '1 pack' : `${this.#unsaidPacks} packs`
+    this.#write(`  sent ${packs}, ${formatBytes(this.#unsaidBytes)}`)
+    this.#unsaidPacks = this.#unsaidBytes = 0
+  }
+
+  held(codes: readonly string[], backlogBytes: number): void {
+    this.#account(codes)
+    const waiting = backlogBytes > 0 ? `; ${formatBytes(backlogBytes)} sealed and waiting` : ''
+    for (const code of codes) this.line(`  held (${code}): ${reasons[code as ReasonCode].meaning.split('. ')[0]?.replace(/\.$/, '')}${waiting}`)
+  }
+
+  resumed(): void {
+    this.#account([])
+    this.line('  nothing is held any more')
+  }
+
+  end(): void {
+    this.#account([])
+    this.#tellSent()
+  }
+
+  #account(codes: readonly string[]): void {
+    const now = this.#now()
+    for (const code of this.#reasons) this.heldMs[code] = (this.heldMs[code] ?? 0) + now - this.#since
+    this.#reasons = codes
+    this.#since = now
+  }
+}
