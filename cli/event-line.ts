@@ -46,6 +46,8 @@ function words(event: SluiceEvent): string {
     case 'capture.replaced':
     case 'capture.deleted':
     case 'capture.torn':
+    case 'capture.reclaimed':
+    case 'capture.not-reclaimed':
       return captureWords(event)
   }
 }
@@ -73,5 +75,9 @@ function captureWords(event: CaptureEvent): string {
       return `${where}: a file was deleted${event.unreadBytes > 0 ? `, ${formatBytes(event.unreadBytes)} of it unread` : ''}`
     case 'capture.torn':
       return `${where}: a file changed while it was read; it is taken again`
+    case 'capture.reclaimed':
+      return `${where}: deleted ${event.files} ${event.files === 1 ? 'file' : 'files'} that had arrived (${formatBytes(event.bytes)})`
+    case 'capture.not-reclaimed':
+      return `${where}: a file that has arrived cannot be deleted (${event.errno}); it stays where it is`
   }
 }

@@ -5,6 +5,7 @@ import type { State } from '../src/journal/open-state.ts'
 import { randomBytes } from 'node:crypto'
 import { memoryRelease } from './release-memory.ts'
 import { Capture } from '../src/capture/collect.ts'
+import { Reclaim } from '../src/capture/reclaim.ts'
 import { zstdNative } from '../src/compress/zstd-native.ts'
 import { openState } from '../src/journal/open-state.ts'
 import { realDisk } from '../src/journal/real-disk.ts'
@@ -78,6 +79,7 @@ export async function assemble({ config, emit, onProgress, sensors = machineSens
   const parts: ServiceParts = {
     config, journal, ledger, sensors, packer, maxSpoolBytes, now, emit, random: Math.random, onRest: rest,
     capture: new Capture({ streams: config.streams, cursors: journal, emit, now, randomBytes, onPending: () => service.wake() }),
+    reclaim: new Reclaim({ streams: config.streams, cursors: journal, emit }),
     sender: new Sender({ device: config.device, journal, spool, ledger, destination, now, emit }),
     settings: { read: () => readSettings(config.stateFolder), watch: (onChange) => watchSettings(config.stateFolder, onChange) },
     ...(onProgress && { onProgress }),

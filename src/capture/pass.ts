@@ -10,7 +10,7 @@ import { Pace, polled } from './pace.ts'
 import { bytesOf, keyOf, type PathKey } from './path-key.ts'
 import { readyAt } from './ready.ts'
 import { isAbsent, look, scan } from './scan.ts'
-import { atStart, fingerprintAt, OpenTake, type TakeOptions } from './take-file.ts'
+import { atStart, fingerprintAt, OpenTake, type TakeOptions, type TakeOutcome } from './take-file.ts'
 import type { Cursor, FileFacts, FileTake } from './take.ts'
 import type { Writers } from './writers.ts'
 
@@ -179,8 +179,9 @@ export class Pass {
     return this.#lane.stream.files === 'append' && unsettled(facts, this.#now()) ? { ...facts, changedUs: 0 } : facts
   }
 
-  #ended(key: PathKey, outcome: 'done' | 'incomplete' | 'torn'): void {
+  #ended(key: PathKey, outcome: TakeOutcome): void {
     if (outcome === 'done') return
+    if (typeof outcome === 'object') return this.#lane.unreadable(key, outcome.errno, 'file')
     const { stream, marks } = this.#lane
     marks.keep(key, plainMark(this.#now()))
     if (outcome === 'torn') this.#options.capture.emit({ event: 'capture.torn', stream: stream.name })

@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, read as readCallback, readSync } from 'node:fs'
 import { promisify } from 'node:util'
+import { SluiceError, systemCode } from '../observe/error.ts'
 import { chunkerStart, type ChunkerState } from '../pack/chunker.ts'
 import { factsOf, sameInode, sameState } from './facts.ts'
 import { RollingFingerprint, edges, sameFingerprint } from './fingerprint.ts'
@@ -37,6 +38,9 @@ function readFully(fd: number, length: number, position: number): Buffer {
   return buffer.subarray(0, filled)
 }
 
+/** How a take ended. `incomplete`: not read to its end; `torn`: it changed meanwhile; with `errno`: the disk failed. */
+export type TakeOutcome = 'done' | 'incomplete' | 'torn' | { readonly errno: string }
+
 export interface TakeOptions {
   readonly stream: Stream
   readonly root: string
@@ -46,14 +50,13 @@ export interface TakeOptions {
   /** What a later look compares with. */
   readonly facts: FileFacts
   readonly start: { readonly offset: number; readonly chunker: ChunkerState; readonly fingerprint: RollingFingerprint }
-  /** Called once when the take ends. `incomplete`: not read to its end; `torn`: it changed meanwhile. */
-  readonly onEnd: (outcome: 'done' | 'incomplete' | 'torn') => void
+  readonly onEnd: (outcome: TakeOutcome) => void
 }
 
 /** Where a new generation begins. */
 export const atStart = (): TakeOptions['start'] => ({ offset: 0, chunker: chunkerStart, fingerprint: new RollingFingerprint() })
 
-/** A capture file held open: see `FileTake`. Reading throws the OS's error if the disk fails. */
+/** A capture file held open: see `FileTake`. */
 export class OpenTake implements FileTake {
   readonly stream: Stream
   readonly path: Uint8Array
@@ -67,6 +70,7 @@ export class OpenTake implements FileTake {
   readonly #endOffset: number
   #offset: number
   #torn = false
+  #errno: string | undefined
   #closed = false
 
   constructor(options: TakeOptions) {
@@ -85,18 +89,26 @@ export class OpenTake implements FileTake {
   }
 
   async *read(): AsyncGenerator<Uint8Array> {
-    const { fd } = this.#options.file
     const buffer = Buffer.allocUnsafe(Math.min(bufferBytes, this.#endOffset - this.#offset))
     while (this.#offset < this.#endOffset) {
       const length = Math.min(buffer.length, this.#endOffset - this.#offset)
-      const bytesRead = length <= syncReadBytes
-        ? readSync(fd, buffer, 0, length, this.#offset)
-        : (await readAsync(fd, buffer, 0, length, this.#offset)).bytesRead
+      const bytesRead = await this.#readInto(buffer, length)
       if (bytesRead === 0) return
       const bytes = buffer.subarray(0, bytesRead)
       this.#offset += bytesRead
       this.#rolling.push(bytes)
       yield bytes
+    }
+  }
+
+  async #readInto(buffer: Buffer, length: number): Promise<number> {
+    const { fd } = this.#options.file
+    try {
+      if (length <= syncReadBytes) return readSync(fd, buffer, 0, length, this.#offset)
+      return (await readAsync(fd, buffer, 0, length, this.#offset)).bytesRead
+    } catch (cause) {
+      this.#errno = systemCode(cause) ?? 'EIO'
+      throw new SluiceError('capture-unreadable', `a file of stream ${this.stream.name} cannot be read (${this.#errno})`, { transient: true, cause })
     }
   }
 
@@ -128,6 +140,7 @@ export class OpenTake implements FileTake {
     if (this.#closed) return
     this.#closed = true
     closeSync(this.#options.file.fd)
-    this.#options.onEnd(this.#torn ? 'torn' : this.#offset < this.#endOffset ? 'incomplete' : 'done')
+    if (this.#errno !== undefined) this.#options.onEnd({ errno: this.#errno })
+    else this.#options.onEnd(this.#torn ? 'torn' : this.#offset < this.#endOffset ? 'incomplete' : 'done')
   }
 }

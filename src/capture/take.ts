@@ -50,7 +50,10 @@ export interface FileTake extends AsyncDisposable {
   /** Chunker state at `startOffset`. */
   readonly chunker: ChunkerState
   readonly facts: FileFacts
-  /** The bytes from `startOffset` to `facts.sizeBytes`, in buffers that stay valid until the next one is asked for. */
+  /**
+   * The bytes from `startOffset` to `facts.sizeBytes`, in buffers that stay valid until the next one is asked for.
+   * Throws `capture-unreadable` when the disk fails; the file is then tried again later.
+   */
   read(): AsyncIterable<Uint8Array>
   /** Fingerprint of the bytes handed out so far. */
   fingerprint(): Fingerprint

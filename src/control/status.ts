@@ -1,15 +1,18 @@
 import type { Config } from '../../config/options.ts'
 import type { CapUse } from '../budget/cap.ts'
 import type { Conditions } from '../scheduler/conditions.ts'
-import type { Decision } from '../scheduler/gate.ts'
+import type { Decision, Fault } from '../scheduler/gate.ts'
 import type { Sensors } from '../scheduler/judge.ts'
-import { existsSync } from 'node:fs'
+import { existsSync, statfsSync } from 'node:fs'
 import { Ledger } from '../budget/ledger.ts'
 import { Journal } from '../journal/journal.ts'
 import { journalPath } from '../journal/open-state.ts'
 import { readSettings } from '../journal/settings.ts'
 import { serviceNote } from '../journal/state-lock.ts'
 import { Judge } from '../scheduler/judge.ts'
+
+/** With less than this the journal cannot take a pack in: a transaction writes some pages of 4 KiB. */
+const leastFreeBytes = 64 << 10
 
 /** What `status` and `why` show; the shape of `status --json` (version 1). Sizes are bytes, times milliseconds since the epoch. */
 export interface Status {
@@ -38,15 +41,16 @@ export async function readStatus(config: Config, sensors: Sensors, now: number):
   const judge = new Judge({ config, journal, ledger, sensors })
   const settings = readSettings(config.stateFolder)
   const conditions = await judge.conditions()
-  const decisions = judge.decide(now, conditions, settings, [])
+  const note = serviceNote(config.stateFolder)
+  const running = note && isAlive(note.pid) ? note : undefined
+  const decisions = judge.decide(now, conditions, settings, running ? [...judge.rememberedFaults(), ...fullState(config.stateFolder, now)] : [])
   const waiting = journal.backlog()
   const { packs, packBytes, rawBytes, lastSentAt } = journal.totals()
-  const note = serviceNote(config.stateFolder)
   return {
     version: 1,
     device: config.device,
     destination: config.destination,
-    ...(note && isAlive(note.pid) && { running: note }),
+    ...(running && { running }),
     conditions,
     queues: judge.queues.flatMap(({ name, streams }) => {
       const decision = decisions.get(name)
@@ -59,6 +63,13 @@ export async function readStatus(config: Config, sensors: Sensors, now: number):
     },
     sent: { packs, packBytes, rawBytes, ...(lastSentAt !== undefined && { lastAt: lastSentAt }) },
   }
+}
+
+/** On a full disk the service cannot write down that it is full, so this looks for itself. */
+function fullState(stateFolder: string, now: number): Fault[] {
+  const { bavail, bsize } = statfsSync(stateFolder)
+  const freeBytes = bavail * bsize
+  return freeBytes < leastFreeBytes ? [{ code: 'state-full', since: now, evidence: `${freeBytes} bytes left on the disk that holds ${stateFolder}` }] : []
 }
 
 function isAlive(pid: number): boolean {

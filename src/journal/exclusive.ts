@@ -6,6 +6,7 @@ import { SluiceError, systemCode } from '../observe/error.ts'
 import { makePrivateFolder } from './durable-file.ts'
 
 const sqliteBusy = 5
+const sqliteFull = 13
 
 /** Open locks by their connection: a connection that nobody refers to is collected, and its lock silently with it. */
 const held = new Set<DatabaseSync>()
@@ -28,6 +29,9 @@ export function takeExclusive(path: string, waitMs: number): Disposable | undefi
   } catch (error) {
     database?.close()
     if (sqliteCode(error) === sqliteBusy) return undefined
+    if (sqliteCode(error) === sqliteFull) {
+      throw new SluiceError('state-full', `the disk that holds ${path} is full: free some space`, { transient: true, cause: error })
+    }
     const why = systemCode(error) === 'ERR_SQLITE_ERROR' && error instanceof Error ? error.message : systemCode(error)
     throw new SluiceError(
       'state-unusable',

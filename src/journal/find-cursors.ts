@@ -1,6 +1,6 @@
 import type { Stream } from '../capture/stream.ts'
 import type { Cursor } from '../capture/take.ts'
-import type { FileVersion, Versions } from '../pack/versions.ts'
+import type { FileVersion } from '../pack/versions.ts'
 import { closeSync, readSync } from 'node:fs'
 import { factsOf } from '../capture/facts.ts'
 import { RollingFingerprint } from '../capture/fingerprint.ts'
@@ -10,19 +10,19 @@ import { chunkerStart } from '../pack/chunker.ts'
 import { segmentChunks } from '../pack/device-log.ts'
 import { sha256 } from '../pack/sha256.ts'
 
-/** Cursors for the capture files that still begin with (`append`) or are (`whole`) what the packs hold of them. */
-export function findCursors(streams: readonly Stream[], versions: Versions): Cursor[] {
+/** Cursors for the capture files that still begin with (`append`) or are (`whole`) what the packs hold of them. Newest first. */
+export function findCursors(streams: readonly Stream[], versions: Iterable<FileVersion>): Map<Cursor, FileVersion> {
   const roots = new Map(streams.map((stream) => [stream.name, { stream, root: realFolder(stream.folder) }]))
   const taken = new Set<string>()
-  const cursors: Cursor[] = []
-  for (const version of versions.newestFirst()) {
+  const cursors = new Map<Cursor, FileVersion>()
+  for (const version of versions) {
     const place = roots.get(version.stream)
     const path = `${version.stream}/${keyOf(version.path)}`
     if (!place || typeof place.root !== 'string' || taken.has(path)) continue
     const cursor = version.complete ? prove(place.stream, place.root, version) : undefined
     if (!cursor) continue
     taken.add(path)
-    cursors.push(cursor)
+    cursors.set(cursor, version)
   }
   return cursors
 }

@@ -38,6 +38,9 @@ export interface LogHead {
   readonly hash: Uint8Array
 }
 
+/** In place of a pack's number, which begin at 1: it is at the destination, and the journal that knew the pack is lost. */
+export const arrivedBefore = 0
+
 const signed = (value: bigint): bigint => BigInt.asIntN(64, value)
 const unsigned = (value: SQLOutputValue | undefined): bigint => BigInt.asUintN(64, value as bigint)
 
@@ -137,10 +140,10 @@ export class Journal implements CursorStore, Disposable {
     }
   }
 
-  /** Sets cursors without a pack: what a rebuild found. */
-  putCursors(cursors: readonly Cursor[]): void {
+  /** Sets the cursors that a rebuild found, each with the waiting pack that completes it, or `arrivedBefore`. */
+  putCursors(cursors: Iterable<readonly [Cursor, pack: number]>): void {
     this.transaction(() => {
-      for (const cursor of cursors) this.#putCursor(cursor, 0)
+      for (const [cursor, pack] of cursors) this.#putCursor(cursor, pack)
     })
   }
 
@@ -300,9 +303,14 @@ export class Journal implements CursorStore, Disposable {
     this.#setHead(head)
   }
 
-  /** Complete versions of `whole` files that became complete in pack `id`. */
-  completedIn(id: number): Cursor[] {
-    return guarded(this.path, () => this.#prepare('SELECT * FROM cursor WHERE pack = ? AND complete = 1', true).all(id)).map(toCursor)
+  /**
+   * Complete versions of a stream's `whole` files that have arrived: the pack with their end, and every pack sealed before
+   * it, in whatever queue, for a version may have begun there under another config.
+   */
+  arrivedVersions(stream: string): Cursor[] {
+    const sql = `SELECT * FROM cursor WHERE stream = ? AND complete = 1
+      AND pack < coalesce((SELECT min(id) FROM pack WHERE state <> 'sent'), ${Number.MAX_SAFE_INTEGER})`
+    return guarded(this.path, () => this.#prepare(sql, true).all(stream)).map(toCursor)
   }
 }
 

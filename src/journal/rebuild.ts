@@ -5,12 +5,14 @@ import type { Destination } from '../transfer/destination.ts'
 import type { Journal, SealCommit } from './journal.ts'
 import type { Spool } from './spool.ts'
 import { SluiceError } from '../observe/error.ts'
-import { segmentsOf } from '../pack/device-log.ts'
+import { segmentsOf, type Segment } from '../pack/device-log.ts'
+import { maxHeaderBytes } from '../pack/header.ts'
 import { readLog } from '../pack/read-log.ts'
 import { readBody, type ReadPack } from '../pack/read-pack.ts'
 import { sha256, toHex } from '../pack/sha256.ts'
-import type { Versions } from '../pack/versions.ts'
+import type { FileVersion } from '../pack/versions.ts'
 import { findCursors } from './find-cursors.ts'
+import { arrivedBefore } from './journal.ts'
 
 export interface RebuildOptions {
   /** New and empty. */
@@ -40,50 +42,62 @@ export interface RebuildReport {
 export async function rebuild(options: RebuildOptions): Promise<RebuildReport> {
   const { journal, ledger, destination, device, zstd } = options
   const sent: ReadPack[] = []
-  const { versions } = await readLog({
+  const { versions, log } = await readLog({
     destination, device, zstd, content: false,
     onPack: ({ pack }) => void (pack && sent.push(pack)),
   })
   const head = await destination.head(device)
   if (head) journal.setHead({ seq: head.seq, hash: Buffer.from(head.hash, 'hex') })
-  journal.transaction(() => charge(ledger, sent))
-  const packsFromSpool = await adoptSpool(options, new Set(sent.map((pack) => toHex(pack.header.bodyHash))), versions)
-  const cursors = findCursors(options.streams, versions)
-  journal.putCursors(cursors)
-  return { packsFromDestination: sent.length, packsFromSpool, files: cursors.length }
+  const waiting = await readSpool(options, new Set(sent.map((pack) => toHex(pack.header.bodyHash))))
+  const sealedIn = new Map<Segment, number>()
+  for (const { pack, manifest, blockOffsets } of waiting) {
+    journal.adoptPack(pack)
+    log.index({ name: { device, seq: 0, hash: toHex(pack.bodyHash) }, manifest, blockOffsets })
+    for (const segment of segmentsOf(manifest)) {
+      if (!versions.add(segment, 'spool')) sealedIn.set(segment, pack.id)
+    }
+  }
+  journal.transaction(() => charge(ledger, sent, waiting))
+  // Where the log has a gap, a version may be named whose content is not there: its file is packed again.
+  const held = versions.newestFirst().filter(({ segments }) => segments.every((segment) => log.holds(segment)))
+  const cursors = findCursors(options.streams, held)
+  const sealedLast = ({ segments }: FileVersion): number => Math.max(arrivedBefore, ...segments.map((segment) => sealedIn.get(segment) ?? arrivedBefore))
+  journal.putCursors([...cursors].map(([cursor, version]) => [cursor, sealedLast(version)]))
+  return { packsFromDestination: sent.length, packsFromSpool: waiting.length, files: cursors.size }
 }
 
-/** A pack left after it was sealed and after those before it, so it is dated by the latest of their seals. */
-function charge(ledger: Ledger, sent: readonly ReadPack[]): void {
+/**
+ * A pack left after it was sealed and after those before it, so it is dated by the latest of their seals. The oldest
+ * waiting pack of each queue may have been sent in part, so it counts as if it had been sent.
+ */
+function charge(ledger: Ledger, sent: readonly ReadPack[], waiting: readonly SpoolBody[]): void {
   let at = 0
-  for (const { manifest, header, name } of sent) {
-    at = Math.max(at, manifest.sealedAt)
-    const bytes = header.bodyBytes + header.headerBytes
-    ledger.settle(ledger.reserve({ now: at, queue: 'rebuilt', pack: name.hash.slice(0, 12), bytes }), bytes)
+  const add = (sealedAt: number, pack: string, bytes: number): void => {
+    at = Math.max(at, sealedAt)
+    ledger.settle(ledger.reserve({ now: at, queue: 'rebuilt', pack: pack.slice(0, 12), bytes }), bytes)
+  }
+  for (const { manifest, header, name } of sent) add(manifest.sealedAt, name.hash, header.bodyBytes + header.headerBytes)
+  const queues = new Set<string>()
+  for (const { pack } of waiting) {
+    if (!queues.has(pack.queue)) add(pack.sealedAt, toHex(pack.bodyHash), pack.bodyBytes + maxHeaderBytes)
+    queues.add(pack.queue)
   }
 }
 
-/** Takes the bodies in the spool back in the order of their seals. What was sent, or is damaged, is removed by the sweep. */
-async function adoptSpool(options: RebuildOptions, sent: ReadonlySet<string>, versions: Versions): Promise<number> {
-  const { spool, journal } = options
+/** The bodies in the spool in the order of their seals. What was sent, or is damaged, is removed by the sweep. */
+async function readSpool(options: RebuildOptions, sent: ReadonlySet<string>): Promise<SpoolBody[]> {
   const found: SpoolBody[] = []
-  for (const hash of await spool.bodies()) {
+  for (const hash of await options.spool.bodies()) {
     const body = sent.has(hash) ? undefined : await readSpooled(options, hash)
     if (body) found.push(body)
   }
   found.sort((a, b) => a.pack.id - b.pack.id)
-  let id = 0
-  for (const { pack, segments } of found) {
-    id = Math.max(id + 1, pack.id)
-    journal.adoptPack({ ...pack, id })
-    for (const segment of segments) versions.add(segment, 'spool')
-  }
-  return found.length
+  let id: number = arrivedBefore
+  return found.map((body) => ({ ...body, pack: { ...body.pack, id: (id = Math.max(id + 1, body.pack.id)) } }))
 }
 
-interface SpoolBody {
+interface SpoolBody extends Pick<ReadPack, 'manifest' | 'blockOffsets'> {
   readonly pack: SealCommit['pack']
-  readonly segments: ReturnType<typeof segmentsOf>
 }
 
 async function readSpooled({ spool, zstd, queueOf }: RebuildOptions, hash: string): Promise<SpoolBody | undefined> {
@@ -91,13 +105,12 @@ async function readSpooled({ spool, zstd, queueOf }: RebuildOptions, hash: strin
   const bytes = await spool.readWhole(bodyHash)
   if (!bytes || Buffer.compare(sha256(bytes), bodyHash) !== 0) return undefined
   try {
-    const { manifest } = await readBody(bytes, `${hash}.body`, zstd)
-    const segments = segmentsOf(manifest)
-    const rawBytes = segments.reduce((sum, segment) => sum + segment.bytes, 0)
+    const { manifest, blockOffsets } = await readBody(bytes, `${hash}.body`, zstd)
+    const rawBytes = segmentsOf(manifest).reduce((sum, segment) => sum + segment.bytes, 0)
     const newBytes = manifest.blocks.reduce((sum, block) => sum + block.chunks.reduce((bytes, chunk) => bytes + chunk.bytes, 0), 0)
     const queue = queueOf(manifest.streams[0]?.name ?? '')
     const { sealNumber: id, sealedAt } = manifest
-    return { pack: { id, queue, bodyHash, bodyBytes: bytes.length, rawBytes, newBytes, sealedAt }, segments }
+    return { pack: { id, queue, bodyHash, bodyBytes: bytes.length, rawBytes, newBytes, sealedAt }, manifest, blockOffsets }
   } catch (error) {
     if (error instanceof SluiceError && error.code === 'pack-invalid') return undefined
     throw error

@@ -1,6 +1,6 @@
 import type { Disk, DiskFile } from './disk.ts'
 import type { ByteSource } from '../transfer/destination.ts'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { SluiceError, systemCode } from '../observe/error.ts'
 import { maxPackBytes } from '../pack/header.ts'
 import { toHex } from '../pack/sha256.ts'
@@ -20,6 +20,7 @@ export interface SpoolFile {
 export class Spool {
   readonly folder: string
   readonly #disk: Disk
+  #isDurable = false
 
   constructor(folder: string, disk: Disk) {
     this.folder = folder
@@ -41,10 +42,18 @@ export class Spool {
     }
   }
 
+  async #makeFolder(): Promise<void> {
+    await this.#disk.makeFolder(this.folder)
+    if (this.#isDurable) return
+    // Bodies are synced into the folder; after a power cut the folder itself must still be there.
+    await this.#disk.syncFolder(dirname(this.folder))
+    this.#isDurable = true
+  }
+
   async create(): Promise<SpoolFile> {
     const disk = this.#disk
     const temporary = join(this.folder, 'sealing.tmp') // one builder at a time; a leftover is overwritten
-    await this.#guard(() => disk.makeFolder(this.folder))
+    await this.#guard(() => this.#makeFolder())
     const file: DiskFile = await this.#guard(() => disk.open(temporary, 'w'))
     let offset = 0
     const discard = async (): Promise<void> => {

@@ -1,7 +1,7 @@
 import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { SluiceError } from '../observe/error.ts'
+import { SluiceError, systemCode } from '../observe/error.ts'
 import { replaceFile } from './durable-file.ts'
 import { takeExclusive } from './exclusive.ts'
 
@@ -17,6 +17,9 @@ export function lockState(stateFolder: string, now: number): Disposable {
     replaceFile(note, JSON.stringify({ pid: process.pid, startedAt: now }))
   } catch (error) {
     lock[Symbol.dispose]()
+    if (['ENOSPC', 'EDQUOT'].includes(systemCode(error) ?? '')) {
+      throw new SluiceError('state-full', `the disk that holds ${note} is full: free some space`, { transient: true, cause: error })
+    }
     throw new SluiceError(
       'state-unusable',
       `Cannot write ${note}. Check that its folder can be written and has room.`,

@@ -22,6 +22,8 @@ export type SluiceEvent =
   | { readonly event: 'capture.replaced'; readonly stream: string; readonly packedBytes: number }
   | { readonly event: 'capture.deleted'; readonly stream: string; readonly packedBytes: number; readonly unreadBytes: number }
   | { readonly event: 'capture.torn'; readonly stream: string }
+  | { readonly event: 'capture.reclaimed'; readonly stream: string; readonly files: number; readonly bytes: number }
+  | { readonly event: 'capture.not-reclaimed'; readonly stream: string; readonly errno: string }
   | { readonly event: 'pack.sealed'; readonly pack: string; readonly rawBytes: number; readonly newBytes: number; readonly packBytes: number }
   | { readonly event: 'pack.stamped'; readonly seq: number; readonly packBytes: number }
   | { readonly event: 'pack.sent'; readonly seq: number; readonly packBytes: number }

@@ -212,6 +212,11 @@ export class PackBuilder {
     return { lineage, packed: Promise.resolve(withIt) }
   }
 
+  /** Resolves when nothing is being compressed or written any more, whether that went well or not. */
+  async settled(): Promise<void> {
+    await this.#writing.catch(() => undefined)
+  }
+
   /** Closes the body: everything is written when this resolves. The builder is used up. */
   async finish(sealedAt: number): Promise<BuiltBody> {
     await this.#closeBlock()

@@ -17,9 +17,11 @@ const cacheBytes = 48 << 20
 
 export type PackOpener = (name: PackName) => Promise<ByteSource & AsyncDisposable>
 
+type IndexedPack = Pick<ReadPack, 'name' | 'manifest' | 'blockOffsets'>
+
 /** A block that was taken in, with all that decoding it needs. */
 interface KnownBlock {
-  readonly pack: ReadPack
+  readonly pack: IndexedPack
   readonly offset: number
   readonly block: ManifestBlock
   readonly rawBytes: number
@@ -78,15 +80,24 @@ export class DeviceLog {
     await using source = await this.#open(name)
     const pack = await readPack(source, name, this.#zstd)
     const problems = chainProblem(before, pack)
-    const epoch = toHex(pack.manifest.epoch)
-    const chunks = this.#chunks.get(epoch) ?? new Map<string, KnownChunk>()
-    this.#chunks.set(epoch, chunks)
-    const missing = this.#index(pack, epoch, chunks)
-    return { pack, segments: segmentsOf(pack.manifest), problems: [...problems, ...missing] }
+    return { pack, segments: segmentsOf(pack.manifest), problems: [...problems, ...this.index(pack)] }
   }
 
-  #index(pack: ReadPack, epoch: string, chunks: Map<string, KnownChunk>): SluiceError[] {
+  /** Whether everything that a segment needs was taken in, so that its content can be had. */
+  holds(segment: Segment): boolean {
+    const chunks = this.#chunks.get(segment.epoch)
+    for (const chunk of segmentChunks(segment)) {
+      if (chunks?.get(keyOf(chunk.hash))?.bytes !== chunk.bytes) return false
+    }
+    return true
+  }
+
+  /** Takes in what a pack holds, also of one that has no place in the log yet. Returns the references that lead nowhere. */
+  index(pack: IndexedPack): SluiceError[] {
     const { manifest, name } = pack
+    const epoch = toHex(manifest.epoch)
+    const chunks = this.#chunks.get(epoch) ?? new Map<string, KnownChunk>()
+    this.#chunks.set(epoch, chunks)
     const problems: SluiceError[] = []
     const problem = (offset: number, what: string): void => void problems.push(packError(packFileName(name), offset, what))
     for (const chunk of manifest.external) {
@@ -130,7 +141,7 @@ export class DeviceLog {
 
   async #chunk(epoch: string, name: ChunkName): Promise<Uint8Array> {
     const known = this.#chunks.get(epoch)?.get(keyOf(name.hash))
-    if (!known) throw new SluiceError('log-gap', 'content is missing: the pack that held it is damaged or gone')
+    if (known?.bytes !== name.bytes) throw new SluiceError('log-gap', 'content is missing: the pack that held it is damaged or gone')
     const raw = await this.#decode(known.block)
     return raw.subarray(known.offset, known.offset + known.bytes)
   }

@@ -35,6 +35,8 @@ export interface PackerOptions {
 export interface PackCallbacks {
   /** A `whole` file changed while it was read: nothing of it counts, it must be taken again. */
   readonly onTorn: (take: FileTake) => void
+  /** It was read to its end, but its pack could not be sealed: it must be taken again. */
+  readonly onUnsealed?: (take: Pick<FileTake, 'stream' | 'path'>) => void
   /** Bytes read from capture files since the last call. */
   readonly onRead?: (bytes: number) => void
   /** A pack was sealed; sending may go on while packing does. Packing waits for the promise: that bounds the spool. */
@@ -73,6 +75,9 @@ export class Packer {
         await run.file(open)
       }
       await run.seal()
+    } catch (error) {
+      run.giveBack()
+      throw error
     } finally {
       await run.end()
     }
@@ -86,6 +91,8 @@ class PackRun {
   readonly #callbacks: PackCallbacks
   readonly #carry = Buffer.allocUnsafe(chunkSizes.most)
   #draft: Draft | undefined
+  /** Capture has let go of them, and no sealed pack holds all of them yet. */
+  #unsealed: Pick<FileTake, 'stream' | 'path'>[] = []
 
   constructor(options: PackerOptions, references: ReferencePolicy, queue: string, callbacks: PackCallbacks) {
     this.#options = options
@@ -94,9 +101,14 @@ class PackRun {
     this.#callbacks = callbacks
   }
 
+  giveBack(): void {
+    for (const take of this.#unsealed) this.#callbacks.onUnsealed?.(take)
+  }
+
   async end(): Promise<void> {
     const draft = this.#draft
     this.#draft = undefined
+    await draft?.builder.settled()
     await draft?.file.discard()
   }
 
@@ -140,6 +152,17 @@ class PackRun {
   }
 
   async file(take: FileTake): Promise<void> {
+    try {
+      await this.#packFile(take)
+    } catch (error) {
+      if (!(error instanceof SluiceError) || error.code !== 'capture-unreadable') throw error
+      // Capture has noted it and comes back to it; what was read so far does not count.
+      this.#draft?.builder.dropEntry()
+    }
+    if (this.#full()) await this.seal()
+  }
+
+  async #packFile(take: FileTake): Promise<void> {
     await this.#open(take)
     const packing = new FilePacking(take, this.#knownCuts(take), this.#carry)
     this.#begin(take, packing.offset)
@@ -158,7 +181,6 @@ class PackRun {
     if (rest.length > 0) await this.#add(take, rest, undefined)
     packing.offset += rest.length
     await this.#finish(take, packing)
-    if (this.#full()) await this.seal()
   }
 
   #full(): boolean {
@@ -178,6 +200,8 @@ class PackRun {
   }
 
   #begin(take: FileTake, offset: number): void {
+    const { stream, path } = take
+    this.#unsealed.push({ stream, path })
     const { mode, modifiedUs } = take.facts
     this.#draft?.builder.beginEntry(take.stream, { path: take.path, fileId: take.fileId, mode, modifiedUs, offset })
   }
@@ -231,6 +255,7 @@ class PackRun {
       await spool.remove(bodyHash)
       throw error
     }
+    this.#unsealed = []
     for (const [stream, lineage] of body.lineages) lineages.set(draft.epoch, stream, lineage)
     emit({ event: 'pack.sealed', pack: toHex(bodyHash).slice(0, 12), rawBytes, newBytes, packBytes: bodyBytes })
     await this.#callbacks.onSealed?.()

@@ -3,12 +3,13 @@ import type { Ledger } from '../budget/ledger.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Settings } from '../journal/settings.ts'
 import type { Conditions, NetworkState, PowerState } from './conditions.ts'
-import type { Decision, Fault } from './gate.ts'
+import type { Decision, Fault, Reason } from './gate.ts'
 import type { Queue } from './queues.ts'
 import type { Sensor } from './sensor.ts'
 import { leastBytes } from '../transfer/sender.ts'
 import { decide } from './gate.ts'
 import { queuesOf } from './queues.ts'
+import { reasons } from './reasons.ts'
 
 export interface Sensors {
   readonly power: Sensor<PowerState>
@@ -62,10 +63,20 @@ export class Judge {
     return decisions
   }
 
+  /** What the service last said it cannot do. */
+  rememberedFaults(): Fault[] {
+    const faults = [...this.#last.values()].flatMap((decision) => decision.reasons).filter(isFault)
+    return [...new Map(faults.map((fault) => [fault.code, fault])).values()]
+  }
+
   /** Writes the decisions down for commands in other processes and for the next start. */
   remember(): void {
     this.#parts.journal.setMeta(decisionsKey, JSON.stringify([...this.#last]))
   }
+}
+
+function isFault(reason: Reason): reason is Reason & Fault {
+  return reasons[reason.code].raised === 'machinery'
 }
 
 function parseDecisions(text: string | undefined): Map<string, Decision> {

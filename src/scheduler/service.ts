@@ -1,4 +1,5 @@
 import type { Capture } from '../capture/collect.ts'
+import type { Reclaim } from '../capture/reclaim.ts'
 import type { Settings } from '../journal/settings.ts'
 import type { Emit } from '../observe/events.ts'
 import type { Packer } from '../pack/packer.ts'
@@ -20,6 +21,7 @@ export interface ServiceParts extends JudgeParts {
   readonly capture: Capture
   readonly packer: Packer
   readonly sender: Sender
+  readonly reclaim: Reclaim
   readonly settings: {
     /** Throws `settings-damaged`. */
     read(): Settings
@@ -174,7 +176,14 @@ export class Service {
     const reasons = codes(this.#decisions)
     if (codes(before).join() === reasons.join() && before.size > 0) return
     const { journal, emit } = this.#parts
-    this.#judge.remember()
+    try {
+      this.#judge.remember()
+    } catch (error) {
+      // The journal's disk is full, and this is how it shows while nothing else is written.
+      if (!(error instanceof SluiceError) || error.code !== 'state-full') throw error
+      this.#failed(error)
+      this.wake()
+    }
     if (reasons.length > 0) {
       const backlogBytes = journal.backlog().reduce((sum, queue) => sum + queue.bytes, 0)
       emit({ event: 'send.held', reasons, backlogBytes })
@@ -239,13 +248,16 @@ export class Service {
   }
 
   async #prepareLane(queues: readonly Queue[], signal: AbortSignal): Promise<void> {
-    const { capture, packer, journal, onProgress } = this.#parts
+    const { capture, packer, journal, reclaim, onProgress } = this.#parts
     const asItStands = this.#wholePass
+    await reclaim.run()
+    await this.#room(signal)
     for (const queue of queues) {
       const streams = new Set(queue.streams.map((stream) => stream.name))
       await packer.pack(queue.name, capture.takes({ streams, asItStands, signal }), {
         signal,
         onTorn: (take) => capture.takeAgain(take),
+        onUnsealed: (take) => capture.takeAgain(take),
         onRead: (bytes) => onProgress?.({ readBytes: bytes }),
         onSealed: () => this.#afterSeal(signal),
       })
@@ -255,15 +267,22 @@ export class Service {
     this.#wholePass = false
   }
 
-  /** Lets sending begin with what was sealed; waits for it while the spool is at its limit. */
+  /** Lets sending begin with what was sealed. */
   async #afterSeal(signal: AbortSignal): Promise<void> {
     this.wake()
+    await this.#room(signal)
+  }
+
+  /** Waits while the spool is at its limit and packs leave it. Throws `spool-full` when none may. */
+  async #room(signal: AbortSignal): Promise<void> {
     const { journal, maxSpoolBytes } = this.#parts
     const spoolBytes = (): number => journal.backlog().reduce((sum, queue) => sum + queue.bytes, 0)
     while (spoolBytes() >= maxSpoolBytes) {
-      if (signal.aborted) return
-      if (!this.#send) throw new SluiceError('spool-full', `${maxSpoolBytes} bytes of packs wait to be sent: that is the limit`, { transient: true })
-      await Promise.race([this.#send.done, sleep(100)])
+      if (signal.aborted) throw new SluiceError('aborted', 'packing was stopped')
+      if (!this.#send && this.#nextQueue() === undefined) {
+        throw new SluiceError('spool-full', `${maxSpoolBytes} bytes of packs wait to be sent: that is the limit`, { transient: true })
+      }
+      await Promise.race([this.#send?.done, sleep(100)].filter((wait) => wait !== undefined))
     }
   }
 
@@ -281,7 +300,7 @@ export class Service {
   }
 
   async #sendLane(signal: AbortSignal): Promise<void> {
-    const { journal, sender, onProgress } = this.#parts
+    const { journal, sender, reclaim, onProgress } = this.#parts
     try {
       for (;;) {
         const queue = this.#nextQueue()
@@ -294,6 +313,7 @@ export class Service {
         this.#sendingQueue = queue
         const onSent = (bytes: number): void => onProgress?.({ sentBytes: bytes })
         if (!(await sender.send(pack, { maxBytes: decision.maxBytes, signal, onSent }))) return
+        await reclaim.run()
         this.#faults.clear('destination-full', 'destination-unreachable', 'destination-refused', 'destination-behind', 'destination-ahead', 'spool-full', 'state-full')
         this.#judgeAt(this.#parts.now(), await this.#judge.conditions())
       }

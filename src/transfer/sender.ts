@@ -71,6 +71,7 @@ export class Sender {
   async send(pack: PackRow, { maxBytes, signal, onSent }: SendOptions): Promise<boolean> {
     await this.reconcile()
     const { journal, spool, ledger, destination, now, emit } = this.#options
+    if (pack.state === 'stamped' && journal.stamped()?.id !== pack.id) return true
     await using body = await spool.open(pack.bodyHash, pack.bodyBytes)
     const seq = pack.seq ?? (journal.head()?.seq ?? 0) + 1
     const header = pack.header ?? this.#header(pack, seq)

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import * as fs from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { Bench, type Got } from './bench-folder.ts'
 
@@ -109,15 +110,20 @@ describe('append streams', () => {
   })
 
   test('deleted and created again, with the inode given to the new file, is a new generation', async (ctx) => {
-    await using bench = new Bench()
-    fs.writeFileSync(bench.at('log'), 'the first')
-    const before = fs.statSync(bench.at('log')).ino
-    await bench.once()
-    fs.rmSync(bench.at('log'))
-    fs.writeFileSync(bench.at('log'), 'the other one')
-    if (fs.statSync(bench.at('log')).ino !== before) ctx.skip('this file system gave another inode')
-    expect(text(await bench.once())).toEqual(['log@0:the other one'])
-    expect(bench.told()).toEqual(['capture.replaced'])
+    // Another process may be given the number first.
+    for (let attempt = 0; attempt < 100; attempt++) {
+      await using bench = new Bench()
+      fs.writeFileSync(bench.at('log'), 'the first')
+      const before = fs.statSync(bench.at('log')).ino
+      await bench.once()
+      fs.rmSync(bench.at('log'))
+      fs.writeFileSync(bench.at('log'), 'the other one')
+      if (fs.statSync(bench.at('log')).ino !== before) continue
+      expect(text(await bench.once())).toEqual(['log@0:the other one'])
+      expect(bench.told()).toEqual(['capture.replaced'])
+      return
+    }
+    ctx.skip('this file system gives every file another inode')
   })
 
   test('two names of one file are one capture file', async () => {
@@ -246,18 +252,11 @@ describe('whole streams', () => {
     expect(text(await bench.until((got) => got.length > 0))).toEqual(['a.png@0:one'])
   })
 
-  test('a closed file is taken without waiting where every process can be seen', async (ctx) => {
-    const { openForWriting } = await import('../../src/capture/writers.ts')
-    const probe = { device: 0n, inode: 0n, sizeBytes: 0, modifiedUs: 0, changedUs: 0, mode: 0 }
-    if (!(await openForWriting(Date.now)).closed(probe)) ctx.skip('other users’ processes are hidden from this user')
-    await using bench = new Bench(whole)
-    bench.capture.start()
-    const writer = fs.openSync(bench.at('open'), 'w')
-    fs.writeSync(writer, 'one')
-    fs.writeFileSync(bench.at('closed'), 'two')
-    expect(text(await bench.until((got) => got.length > 0))).toEqual(['closed@0:two'])
-    fs.closeSync(writer)
-    expect(text(await bench.until((got) => got.length > 0))).toEqual(['open@0:one'])
+  test('a closed file is taken without waiting where every process can be seen', (ctx) => {
+    if (process.platform !== 'linux' || process.getuid?.() !== 0) return ctx.skip('needs Linux and root, for a process namespace')
+    const script = fileURLToPath(new URL('closed-file.ts', import.meta.url))
+    const printed = execFileSync('unshare', ['--pid', '--fork', '--kill-child', '--mount-proc', process.execPath, script], { encoding: 'utf8', timeout: 30_000, killSignal: 'SIGKILL' })
+    expect(JSON.parse(printed)).toEqual(['closed:two'])
   })
 })
 

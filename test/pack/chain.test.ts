@@ -198,6 +198,8 @@ describe('a pack that is right by itself and wrong in its log', () => {
     expect(await changed(6, 1)).toEqual([expect.stringContaining('above the limit')])
     expect(await changed(12, 1)).toEqual([expect.stringMatching(/pack-invalid/)])
     expect(await changed(9, 1)).toEqual([expect.stringMatching(/pack-invalid/)])
+    const overlong = Buffer.from('6400000064000000'.concat('00', Buffer.from('SLM1').toString('hex')), 'hex')
+    expect(await problemsIn([stamp(overlong, { seq: 1 })])).toEqual([expect.stringContaining('would begin before the body')])
     expect(await problemsIn([stamp(Buffer.alloc(5), { seq: 1 })])).toEqual([expect.stringContaining('too short for a trailer')])
   })
 })

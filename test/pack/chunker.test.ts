@@ -153,6 +153,22 @@ describe('cuts of a known file', () => {
     }
   })
 
+  test('a repeat of one byte in any buffers gives the same chunks, though every piece of it is known', () => {
+    const zeros = Buffer.alloc(1_000_000)
+    const alone = cutAll(zeros, undefined, new Set()).sizes
+    const zeroHashes = new Set(alone.map((size) => sha256(zeros.subarray(0, size)).toString('hex')))
+    for (const bufferBytes of [100_000, 400_000, 700_000, 1_000_000]) {
+      expect(cutAll(zeros, Uint32Array.from(alone), zeroHashes, bufferBytes).sizes).toEqual(alone)
+    }
+  })
+
+  test('the first difference ends it: what follows is not hashed twice', () => {
+    const changed = Buffer.from(bytes)
+    changed[20] = changed[20]! ^ 1
+    const { sizes: found, searched } = cutAll(changed, Uint32Array.from(sizes), hashes)
+    expect(searched).toBe(found.length)
+  })
+
   test('a file that differs anywhere is cut as if nothing were known', () => {
     fc.assert(fc.property(fc.nat(bytes.length - 1), (at) => {
       const changed = Buffer.from(bytes)

@@ -84,11 +84,6 @@ export async function put(destination: Destination, { name, bytes }: StampedPack
   await destination.put({ name, sizeBytes: bytes.length, read })
 }
 
-export async function bytesOf(destination: Destination, name: PackName): Promise<Buffer> {
-  await using source = await destination.open(name)
-  return Buffer.from(await source.read(0, source.sizeBytes))
-}
-
 /** A body made of a manifest as it is, right or wrong, and the stored bytes of its blocks. */
 export async function bodyOf(manifest: Manifest, blocks: readonly Uint8Array[]): Promise<Buffer> {
   return Buffer.concat([...blocks, await encodeTail(manifest, zstdNative)])

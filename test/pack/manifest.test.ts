@@ -4,6 +4,7 @@ import { codecIds } from '../../src/compress/codec.ts'
 import { FormatError } from '../../src/pack/bytes.ts'
 import { decodeHeader, encodeHeader, maxHeaderBytes, maxPackBytes, type PackHeader } from '../../src/pack/header.ts'
 import { decodeManifest, encodeManifest, pathProblem, type Manifest, type ManifestEntry } from '../../src/pack/manifest.ts'
+import { plain } from '../plain.ts'
 import { emptyManifest, idOf, noise } from './make-log.ts'
 
 const bytes = (size: number) => fc.uint8Array({ minLength: size, maxLength: size })
@@ -48,14 +49,6 @@ const manifest: fc.Arbitrary<Manifest> = fc.array(stream, { minLength: 1, maxLen
   }))
 
 const blocksBytes = ({ blocks }: Manifest) => blocks.reduce((sum, { storedBytes }) => sum + storedBytes, 0)
-
-/** Buffers and plain arrays of bytes alike. */
-function plain(value: unknown): unknown {
-  if (value instanceof Uint8Array) return Buffer.from(value).toString('hex')
-  if (Array.isArray(value)) return value.map(plain)
-  if (typeof value === 'object' && value !== null) return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]))
-  return value
-}
 
 const decoded = (value: Manifest, size = blocksBytes(value)) => decodeManifest(encodeManifest(value), size)
 

@@ -1,20 +1,28 @@
 import type { ChildProcess } from 'node:child_process'
 import type { Config } from '../../config/options.ts'
-import type { SluiceEvent } from '../../src/observe/events.ts'
+import type { Disk } from '../../src/journal/disk.ts'
+import type { Emit, SluiceEvent } from '../../src/observe/events.ts'
 import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { loadConfig } from '../../config/load.ts'
 import { Ledger } from '../../src/budget/ledger.ts'
+import { Capture } from '../../src/capture/collect.ts'
+import type { FileTake } from '../../src/capture/take.ts'
+import { Reclaim } from '../../src/capture/reclaim.ts'
 import { zstdNative } from '../../src/compress/zstd-native.ts'
 import { Journal } from '../../src/journal/journal.ts'
-import { journalPath } from '../../src/journal/open-state.ts'
+import { journalPath, openState } from '../../src/journal/open-state.ts'
 import { realDisk } from '../../src/journal/real-disk.ts'
 import { readLog } from '../../src/pack/read-log.ts'
 import { keyOf, toHex } from '../../src/pack/sha256.ts'
 import type { Destination } from '../../src/transfer/destination.ts'
+import { Packer } from '../../src/pack/packer.ts'
+import { queuesOf } from '../../src/scheduler/queues.ts'
+import { Sender } from '../../src/transfer/sender.ts'
 import { openDestination } from '../../src/transfer/open-destination.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 import type { Captured } from './written.ts'
@@ -167,4 +175,54 @@ export function ledgerBytes(place: Place): number {
   if (!existsSync(path)) return 0
   using journal = new Journal(path, 'read')
   return new Ledger(journal.db).usedSince(0)
+}
+
+export interface PartsOptions {
+  readonly destination?: Destination
+  readonly disk?: Disk
+  readonly now?: () => number
+  readonly emit?: Emit
+  readonly sealBytes?: number
+  readonly onPending?: () => void
+  /** What the config says of caps and sealing may be replaced here. */
+  readonly config?: Config
+}
+
+/** The parts of a service over a place, without the service: a test moves them itself. Closing the journal is the test's. */
+export async function openParts(place: Place, options: PartsOptions = {}) {
+  const { disk = realDisk, now = Date.now, emit = () => undefined, config = place.config } = options
+  const destination = options.destination ?? openDestination(config.destination, disk)
+  const state = await openState({ config, destination, zstd: zstdNative, disk, now, emit })
+  const { journal, spool, ledger, lineages } = state
+  const packer = new Packer({
+    journal, spool, lineages, zstd: zstdNative, level: 1, sealBytes: options.sealBytes ?? config.seal.sizeBytes,
+    epochMs: 24 * 3_600_000, now, randomBytes, emit,
+  })
+  const capture = new Capture({ streams: config.streams, cursors: journal, emit, now, randomBytes, onPending: () => options.onPending?.() })
+  const sender = new Sender({ device: config.device, journal, spool, ledger, destination, now, emit })
+  const reclaim = new Reclaim({ streams: config.streams, cursors: journal, emit })
+  return { ...state, config, destination, packer, capture, sender, reclaim }
+}
+
+export type Parts = Awaited<ReturnType<typeof openParts>>
+
+/** Packs everything as it stands. */
+export async function packAll({ capture, packer, journal, config }: Parts): Promise<void> {
+  const takeAgain = (take: Pick<FileTake, 'stream' | 'path'>): void => capture.takeAgain(take)
+  for (const { name, streams } of queuesOf(config.streams)) {
+    const takes = capture.takes({ streams: new Set(streams.map((stream) => stream.name)), asItStands: true })
+    await packer.pack(name, takes, { onTorn: takeAgain, onUnsealed: takeAgain })
+    journal.dropCursors(capture.gone())
+  }
+}
+
+/** Sends everything that is sealed, or the first `most` packs. */
+export async function sendAll({ journal, sender, config }: Parts, most = Infinity): Promise<void> {
+  const queues = queuesOf(config.streams).map((queue) => queue.name)
+  const signal = new AbortController().signal
+  for (let sent = 0; sent < most; sent++) {
+    const pack = journal.nextToSend(queues)
+    if (!pack) return
+    await sender.send(pack, { maxBytes: Infinity, signal })
+  }
 }
