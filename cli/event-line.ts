@@ -1,4 +1,5 @@
 import type { SluiceEvent } from '../src/observe/events.ts'
+import { counted } from './output.ts'
 import { formatBytes, formatDuration } from '../config/units.ts'
 
 /** An event as one line for a person, with the time of day in front where `at` is given. */
@@ -10,7 +11,7 @@ export function eventLine(event: SluiceEvent, at?: number): string {
 function words(event: SluiceEvent): string {
   switch (event.event) {
     case 'service.started':
-      return `started for ${event.device}, ${event.streams} ${event.streams === 1 ? 'stream' : 'streams'}`
+      return `started for ${event.device}, ${counted(event.streams, 'stream')}`
     case 'service.stopped':
       return `stopped (${event.cause})`
     case 'service.failed':

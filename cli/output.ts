@@ -57,6 +57,11 @@ function bold(text: string): string {
   return styleText('bold', text, { stream: process.stdout })
 }
 
+/** `1 pack`, `2 packs` */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
+}
+
 /** Rows with their columns under each other, the first row as a heading. */
 export function table(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => width(row[column] ?? ''))))

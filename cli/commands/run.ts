@@ -3,7 +3,7 @@ import type { Config } from '../../config/options.ts'
 import type { Emit, SluiceEvent } from '../../src/observe/events.ts'
 import type { Decision } from '../../src/scheduler/gate.ts'
 import type { ConfigOptions } from '../options.ts'
-import type { Io } from '../output.ts'
+import { counted, type Io } from '../output.ts'
 import { formatBytes } from '../../config/units.ts'
 import { SluiceError } from '../../src/observe/error.ts'
 import { queuesOf } from '../../src/scheduler/queues.ts'
@@ -109,10 +109,8 @@ function print({ json }: RunOptions, io: Io, tally: Tally, backlog: { packs: num
   }
   io.result(json, shape, [
     `read ${formatBytes(tally.readBytes)}, ${formatBytes(tally.newBytes)} of it new`,
-    `sealed ${packs(tally.sealedPacks)}, ${formatBytes(tally.sealedBytes)}`,
-    `sent ${packs(tally.sentPacks)}, ${formatBytes(tally.sentBytes)}`,
-    ...(backlog.packs > 0 ? [`waiting ${packs(backlog.packs)}, ${formatBytes(backlog.bytes)}`] : []),
+    `sealed ${counted(tally.sealedPacks, 'pack')}, ${formatBytes(tally.sealedBytes)}`,
+    `sent ${counted(tally.sentPacks, 'pack')}, ${formatBytes(tally.sentBytes)}`,
+    ...(backlog.packs > 0 ? [`waiting ${counted(backlog.packs, 'pack')}, ${formatBytes(backlog.bytes)}`] : []),
   ])
 }
-
-const packs = (count: number): string => (count === 1 ? '1 pack' : `${count} packs`)

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { Status } from '../../src/control/status.ts'
 import type { ConfigOptions } from '../options.ts'
-import type { Io } from '../output.ts'
+import { counted, type Io } from '../output.ts'
 import { formatBytes } from '../../config/units.ts'
 import { clockText } from '../clock.ts'
 import { addConfig, addJson, configFor, describe } from '../options.ts'
@@ -43,11 +43,9 @@ function lines(status: Status): string[] {
       const share = Math.min(999, Math.floor((cap.usedBytes / cap.limitBytes) * 100))
       return `cap       ${formatBytes(cap.usedBytes)} of ${formatBytes(cap.limitBytes)} per ${cap.per} (${share} %), until ${clockText(cap.end)}`
     }),
-    `waiting   ${packs(status.backlog.packs)}, ${formatBytes(status.backlog.bytes)}`,
-    `sent      ${packs(status.sent.packs)}, ${formatBytes(status.sent.packBytes)} for ${formatBytes(status.sent.rawBytes)} of captures`
+    `waiting   ${counted(status.backlog.packs, 'pack')}, ${formatBytes(status.backlog.bytes)}`,
+    `sent      ${counted(status.sent.packs, 'pack')}, ${formatBytes(status.sent.packBytes)} for ${formatBytes(status.sent.rawBytes)} of captures`
       + (status.sent.lastAt === undefined ? '' : `, last ${clockText(status.sent.lastAt)}`),
     ...(status.queues.some(({ decision }) => decision.reasons.length > 0) ? ['', 'Why? sluice why'] : []),
   ]
 }
-
-const packs = (count: number): string => (count === 1 ? '1 pack' : `${count} packs`)

@@ -1,4 +1,5 @@
 import { formatBytes } from '../../config/units.ts'
+import { counted } from '../output.ts'
 import { reasons, type ReasonCode } from '../../src/scheduler/reasons.ts'
 
 /** Packs that arrive within this time are told in one line. */
@@ -45,8 +46,7 @@ export class Story {
 
   #tellSent(): void {
     if (this.#unsaidPacks === 0) return
-    const packs = this.#unsaidPacks === 1 ? '1 pack' : `${this.#unsaidPacks} packs`
-    this.#write(`  sent ${packs}, ${formatBytes(this.#unsaidBytes)}`)
+    this.#write(`  sent ${counted(this.#unsaidPacks, 'pack')}, ${formatBytes(this.#unsaidBytes)}`)
     this.#unsaidPacks = this.#unsaidBytes = 0
   }
 

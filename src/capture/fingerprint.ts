@@ -1,10 +1,8 @@
-import { createHash } from 'node:crypto'
+import { sha256 } from '../pack/sha256.ts'
 import type { Fingerprint } from './take.ts'
 
 /** How much of each end a fingerprint covers: one page, so that a check costs two small reads. */
 const edgeBytes = 4096
-
-const sha256 = (bytes: Uint8Array): Uint8Array => createHash('sha256').update(bytes).digest()
 
 const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
 

@@ -7,8 +7,7 @@ export type PathKey = string
 /** The path's bytes. */
 export const bytesOf = (key: PathKey): Buffer => Buffer.from(key, 'latin1')
 
-export const keyOf = (path: Uint8Array): PathKey =>
-  Buffer.from(path.buffer, path.byteOffset, path.byteLength).toString('latin1')
+export { keyOf } from '../pack/sha256.ts'
 
 export const joined = (folder: PathKey, name: string): PathKey => (folder === '' ? name : `${folder}/${name}`)
 

@@ -61,7 +61,8 @@ export class Lineages {
   async load(epoch: Uint8Array, streams: Iterable<string>, nextOrdinal: (stream: string) => number): Promise<void> {
     for (const stream of streams) {
       if (this.#kept.has(stream)) continue
-      const known = await this.#read(stream)
+      // A cache: one that cannot be read is one that is not there.
+      const known = await this.#read(stream).catch(() => undefined)
       if (known && known.epoch === toHex(epoch) && known.lineage.ordinal < nextOrdinal(stream)) this.#kept.set(stream, known)
     }
   }

@@ -52,7 +52,12 @@ export async function openState(options: OpenStateOptions): Promise<State> {
 async function openSound(path: string, disk: Disk, now: () => number): Promise<Journal | undefined> {
   if ((await disk.size(path)) === undefined) return undefined
   try {
-    return new Journal(path)
+    const journal = new Journal(path)
+    if (journal.meta('device') !== undefined) return journal
+    // A journal is named as ours before it comes to its place: this one is empty, or somebody else's.
+    journal[Symbol.dispose]()
+    await putAside(path, disk, now)
+    return undefined
   } catch (error) {
     if (!(error instanceof SluiceError) || error.code !== 'journal-damaged') throw error
     await putAside(path, disk, now)

@@ -31,14 +31,17 @@ export class Spool {
     return join(this.folder, `${toHex(bodyHash)}.body`)
   }
 
-  /** Turns a full disk into `spool-full`, which passes by itself once there is room. */
+  /** Turns the disk's errors into ones that say what to do; a full disk, and most others, pass without us. */
   async #guard<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work()
     } catch (error) {
       const code = systemCode(error)
-      if (code === undefined || !fullCodes.has(code)) throw error
-      throw new SluiceError('spool-full', `the disk that holds ${this.folder} is full: free some space`, { transient: true, cause: error })
+      if (code === undefined) throw error
+      if (fullCodes.has(code)) {
+        throw new SluiceError('spool-full', `the disk that holds ${this.folder} is full: free some space`, { transient: true, cause: error })
+      }
+      throw new SluiceError('state-unusable', `${this.folder} cannot be used now (${code}): check owner, mode and disk`, { transient: true, cause: error })
     }
   }
 

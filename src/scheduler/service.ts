@@ -161,9 +161,9 @@ export class Service {
       this.#faults.clear('settings-damaged')
       this.#decisions = this.#judge.decide(at, conditions, current, this.#faults.active(at))
     } catch (error) {
-      if (!(error instanceof SluiceError) || error.code !== 'settings-damaged') throw error
+      if (!(error instanceof SluiceError)) throw error
       // What the worker wants is not known: hold everything, as a pause may be what was lost.
-      this.#faults.note(error, at, 1)
+      this.#faults.note(new SluiceError('settings-damaged', error.message, { cause: error }), at, 1)
       this.#decisions = this.#judge.decide(at, conditions, { version: 1, caps: [] }, this.#faults.active(at))
     }
     this.#tell(before)

@@ -75,9 +75,9 @@ describe('the spool', () => {
     }
   })
 
-  test('passes other errors of the disk on as they are', async () => {
+  test('other errors of the disk say what to do and pass by themselves', async () => {
     const spool = await spoolOn(faultDisk({ fail: ({ kind }) => (kind === 'write' ? 'EIO' : undefined) }))
-    await expect(write(spool)).rejects.toMatchObject({ code: 'EIO' })
+    await expect(write(spool)).rejects.toMatchObject({ code: 'state-unusable', transient: true })
   })
 
   test('opens a body for reading in any ranges, and refuses one that is gone or of another size', async () => {
