@@ -3,7 +3,7 @@ import type { Emit } from '../src/observe/events.ts'
 import type { Sensors } from '../src/scheduler/judge.ts'
 import type { State } from '../src/journal/open-state.ts'
 import { randomBytes } from 'node:crypto'
-import { memoryRelease } from './release-memory.ts'
+import { releaseMemory } from './release-memory.ts'
 import { Capture } from '../src/capture/collect.ts'
 import { Reclaim } from '../src/capture/reclaim.ts'
 import { zstdNative } from '../src/compress/zstd-native.ts'
@@ -71,10 +71,9 @@ export async function assemble({ config, emit, onProgress, sensors = machineSens
   const packer = new Packer({
     journal, spool, lineages, zstd: zstdNative, level: config.effort, sealBytes: config.seal.sizeBytes, epochMs, now, randomBytes, emit,
   })
-  const release = memoryRelease()
   const rest = (): void => {
     journal.releaseMemory()
-    release()
+    releaseMemory()
   }
   const parts: ServiceParts = {
     config, journal, ledger, sensors, packer, maxSpoolBytes, now, emit, random: Math.random, onRest: rest,

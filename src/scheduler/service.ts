@@ -33,7 +33,7 @@ export interface ServiceParts extends JudgeParts {
   /** 0 ≤ n < 1 */
   readonly random: () => number
   readonly emit: Emit
-  /** Work is done and nothing is due: a moment to tidy up. */
+  /** `run` only: work is done and nothing is due, a moment to tidy up. */
   readonly onRest?: () => void
   readonly onProgress?: (progress: { readonly readBytes?: number; readonly sentBytes?: number }) => void
 }
@@ -60,6 +60,8 @@ export class Service {
   #wholePass = false
   #failure: Error | undefined
   #hasWorked = false
+  /** `run`: there is a later for which to save memory now. */
+  #goesOn = false
   #wake: () => void = () => {}
   #woken = false
 
@@ -82,6 +84,7 @@ export class Service {
   /** Runs until `signal` aborts. Throws what waiting cannot mend. */
   async run(signal: AbortSignal): Promise<void> {
     const { capture, sensors, settings } = this.#parts
+    this.#goesOn = true
     using watch = new DisposableStack()
     watch.use(settings.watch(this.wake))
     for (const sensor of [sensors.power, sensors.network]) {
@@ -148,7 +151,7 @@ export class Service {
   }
 
   #rest(): void {
-    if (!this.#hasWorked || this.#prepare || this.#send) return
+    if (!this.#hasWorked || !this.#goesOn || this.#prepare || this.#send) return
     this.#hasWorked = false
     this.#parts.onRest?.()
   }
