@@ -46,7 +46,7 @@ function programFor(io: Io): Command {
   describe(program, 'Uploads what capture tools write only when battery, network cost and data caps allow.', [
     ['sluice demo', 'see it work, half a minute'],
     ['sluice config check sluice.yaml', 'is this config valid?'],
-    ['sluice pause 30m', 'nothing is sent for half an hour'],
+    ['sluice pause 30m', 'nothing is read or sent for half an hour'],
     ['sluice cap set 5GB/month', 'never more than this in a month'],
   ])
   for (const register of commands) register(program, io)
@@ -62,7 +62,8 @@ function report(error: unknown, parameters: readonly string[], io: Io): number {
   else if (!helpWasShown) io.note(`sluice: ${message}`)
   if (process.env['SLUICE_DEBUG']) io.note(error instanceof Error ? error.stack ?? String(error) : String(error))
   if (code === 'aborted') return signalExitCode(io.signal.reason)
-  return code === 'usage' || code === 'config-invalid' || code === 'config-missing' ? 2 : 1
+  const badInput: readonly string[] = ['usage', 'config-invalid', 'config-missing', 'destination-invalid']
+  return badInput.includes(code) ? 2 : 1
 }
 
 function inWords(error: unknown): { code: ErrorCode | 'unexpected', message: string } {

@@ -35,7 +35,8 @@ const pipeMs = 10_000
 const maxColumns = 80
 
 export function createProgress(stream: NodeJS.WriteStream, now: () => number): Progress {
-  let shownAt = -Infinity
+  // Over a pipe only what takes long is worth lines.
+  let shownAt = stream.isTTY ? -Infinity : now()
   const write = (text: string) => stream.write(
     stream.isTTY ? `\r\x1b[K${text.slice(0, Math.min(stream.columns, maxColumns) - 1)}` : `${text}\n`,
   )

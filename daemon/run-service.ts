@@ -6,19 +6,25 @@ import { SluiceError } from '../src/observe/error.ts'
 import { retryDelay } from '../src/scheduler/faults.ts'
 import { assemble, type AssembleOptions, type RunningService } from './assemble.ts'
 
+/** A service that ran this long before it failed begins with short waits again. */
+const recoveredMs = 5 * 60_000
+
 /** What `once` leaves behind. */
 export interface OnceResult {
   readonly decisions: Decisions
   readonly backlog: { readonly packs: number; readonly bytes: number }
+  /** Capture files that kept changing while they were read; the next run takes them. */
+  readonly unsettledFiles: number
 }
 
 /** Takes every file as it stands, sends what may go, and ends. Throws what `assemble` and the service throw. */
 export async function runOnce(options: AssembleOptions & { readonly signal: AbortSignal }): Promise<OnceResult> {
   return await withSoundJournal(options, async ({ service, state }) => {
-    const decisions = await service.once(options.signal)
+    const { decisions, unsettledFiles } = await service.once(options.signal)
     const backlog = state.journal.backlog()
     return {
       decisions,
+      unsettledFiles,
       backlog: { packs: backlog.reduce((sum, { packs }) => sum + packs, 0), bytes: backlog.reduce((sum, { bytes }) => sum + bytes, 0) },
     }
   })
@@ -27,10 +33,12 @@ export async function runOnce(options: AssembleOptions & { readonly signal: Abor
 /** Runs until `signal` aborts. What keeps it from starting, but passes by itself, is waited out. */
 export async function runService(options: AssembleOptions & { readonly signal: AbortSignal }): Promise<void> {
   const { config, emit, signal } = options
-  for (let attempts = 1; !signal.aborted; attempts++) {
+  let attempts = 0
+  let startedAt = 0
+  while (!signal.aborted) {
     try {
       await withSoundJournal(options, async ({ service }) => {
-        attempts = 0
+        startedAt = Date.now()
         emit({ event: 'service.started', device: config.device, streams: config.streams.length })
         await service.run(signal)
       })
@@ -38,6 +46,8 @@ export async function runService(options: AssembleOptions & { readonly signal: A
       return
     } catch (error) {
       if (!(error instanceof SluiceError) || !error.transient) throw error
+      // A service that ran for a while had recovered; one that fails at each start waits longer and longer.
+      attempts = startedAt > 0 && Date.now() - startedAt > recoveredMs ? 1 : attempts + 1
       const retryMs = retryDelay(attempts, Math.random())
       emit({ event: 'send.failed', code: error.code, message: error.message, retryMs })
       await sleep(retryMs, undefined, { signal }).catch(() => undefined)

@@ -15,7 +15,7 @@ export function register(program: Command, io: Io): void {
     '[time...]',
     'how long (30m, 2h, 1h30m), or until when (until 18:00)',
   )
-  describe(addJson(addConfig(command)), 'Send nothing, for some time or until `sluice resume`.', [
+  describe(addJson(addConfig(command)), 'Read and send nothing, for some time or until `sluice resume`.', [
     ['sluice pause', 'until you resume'],
     ['sluice pause 30m', 'for half an hour'],
     ['sluice pause until 18:00', 'until this machine’s clock shows 18:00'],

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { OutputOptions } from '../options.ts'
-import type { Io } from '../output.ts'
+import { counted, type Io } from '../output.ts'
 import { formatBytes } from '../../config/units.ts'
 import { resolve } from 'node:path'
 import { SluiceError } from '../../src/observe/error.ts'
@@ -42,6 +42,9 @@ async function pull(address: string, out: string, options: PullOptions, io: Io):
     destination, device, zstd, content: false, signal: io.signal,
     onPack: ({ done, of }) => progress.show(`checking pack ${done} of ${of}`),
   })
+  const streams = content.versions.streams()
+  const unknown = options.stream?.find((name) => !streams.has(name))
+  if (unknown !== undefined) throw new SluiceError('usage', `${device} has no stream ${unknown}; there are: ${[...streams].join(', ')}`)
   const report = await restore({
     content, out: resolve(out), latestOnly: options.latest ?? false, signal: io.signal,
     ...(options.stream && { streams: new Set(options.stream) }),
@@ -53,11 +56,11 @@ async function pull(address: string, out: string, options: PullOptions, io: Io):
   sayProblems(problems, io)
   const found = { ...report, problems: problems.map(({ code, message }) => ({ code, message })) }
   io.result(options.json, { version: 1, device, packs: content.packs, ...found }, [
-    `${device}: ${report.files} files, ${formatBytes(report.bytes)}, from ${content.packs} packs (${formatBytes(content.packBytes)})`,
+    `${device}: ${counted(report.files, 'file')}, ${formatBytes(report.bytes)}, from ${counted(content.packs, 'pack')} (${formatBytes(content.packBytes)})`,
     ...(report.present > 0 ? [`${report.present} of them were there already`] : []),
     ...(report.older > 0 ? [`${report.older} are older versions of others, named NAME.~1~, NAME.~2~ …`] : []),
     ...(report.incomplete > 0 ? [`left out: ${report.incomplete} whose end has not arrived`] : []),
-    problems.length === 0 ? 'every byte verified' : `${problems.length} problems, see above: what they touch is missing`,
+    problems.length === 0 ? 'every byte verified' : `${counted(problems.length, 'problem')}, see above: what they touch is missing`,
   ])
   if (problems.length > 0) io.exit(1)
 }

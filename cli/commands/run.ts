@@ -57,17 +57,18 @@ async function once(options: RunOptions, io: Io): Promise<void> {
     progress.show(`read ${formatBytes(tally.readBytes)}, sent ${formatBytes(tally.sentBytes)}`)
   }
   try {
-    const { decisions, backlog } = await runOnce({ config, emit, onProgress, signal: io.signal })
+    const { decisions, backlog, unsettledFiles } = await runOnce({ config, emit, onProgress, signal: io.signal })
     progress.end()
     if (io.signal.aborted) throw new SluiceError('aborted', 'stopped; what was sealed is kept and goes with the next run')
     const held = heldQueues(decisions, config)
-    print(options, io, tally, backlog, held)
-    if (held.length > 0 || backlog.packs > 0) io.exit(75)
+    if (unsettledFiles > 0) io.note(`held: ${counted(unsettledFiles, 'file')} changed while being read, or could not be read; the next run takes them`)
+    print(options, io, { ...tally, unsettledFiles }, backlog, held)
+    if (held.length > 0 || backlog.packs > 0 || unsettledFiles > 0) io.exit(75)
   } catch (error) {
     progress.end()
     if (!(error instanceof SluiceError) || !error.transient) throw error
     io.note(`held: ${error.message} (${error.code})`)
-    io.result(options.json, { version: 1, ...tally, backlogPacks: 0, backlogBytes: 0, held: [{ streams: [], reasons: [error.code] }] }, [])
+    io.result(options.json, { version: 1, ...tally, unsettledFiles: 0, backlogPacks: 0, backlogBytes: 0, held: [{ streams: [], reasons: [error.code] }] }, [])
     io.exit(75)
   }
 }
@@ -99,7 +100,7 @@ function heldQueues(decisions: ReadonlyMap<string, Decision>, config: Config): H
   })
 }
 
-function print({ json }: RunOptions, io: Io, tally: Tally, backlog: { packs: number; bytes: number }, held: readonly Held[]): void {
+function print({ json }: RunOptions, io: Io, tally: Tally & { readonly unsettledFiles: number }, backlog: { packs: number; bytes: number }, held: readonly Held[]): void {
   const reasons = [...new Map(held.flatMap(({ decision }) => decision.reasons).map((reason) => [reason.code, reason])).values()]
   for (const reason of reasons) io.note(`held: ${reason.evidence} (${reason.code})`)
   if (reasons.length > 0) io.note('See: sluice why')

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { OutputOptions } from '../options.ts'
-import type { Io } from '../output.ts'
+import { counted, type Io } from '../output.ts'
 import { formatBytes } from '../../config/units.ts'
 import { openLogs, sayProblems } from '../device-logs.ts'
 import { addJson, describe } from '../options.ts'
@@ -34,6 +34,6 @@ async function verify(address: string, options: VerifyOptions, io: Io): Promise<
   const problems = reports.flatMap((report) => report.problems)
   sayProblems(problems, io)
   io.result(options.json, { version: 1, devices: reports }, reports.map(({ device, packs, packBytes, problems: found }) =>
-    `${device}: ${packs} packs, ${formatBytes(packBytes)}: ${found.length === 0 ? 'all good' : `${found.length} problems, see above`}`))
+    `${device}: ${counted(packs, 'pack')}, ${formatBytes(packBytes)}: ${found.length === 0 ? 'all good' : `${counted(found.length, 'problem')}, see above`}`))
   if (problems.length > 0) io.exit(1)
 }

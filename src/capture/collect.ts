@@ -1,5 +1,5 @@
 import type { BigIntStats } from 'node:fs'
-import { Lane, type CaptureOptions, type Pending } from './lane.ts'
+import { Lane, retryMs, type CaptureOptions, type Pending } from './lane.ts'
 import { plainMark, type Mark } from './marks.ts'
 import { polled } from './pace.ts'
 import { Pass } from './pass.ts'
@@ -119,6 +119,7 @@ export class Capture {
     }
     if (lane.checkRoot() !== root) return
     await (waiting.scan ? pass.endsScan() : pass.endsMarks())
+    if (lane.unwatchable) lane.marks.needScan(this.#options.now() + retryMs)
   }
 }
 

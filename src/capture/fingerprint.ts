@@ -2,7 +2,7 @@ import { sha256 } from '../pack/sha256.ts'
 import type { Fingerprint } from './take.ts'
 
 /** How much of each end a fingerprint covers: one page, so that a check costs two small reads. */
-const edgeBytes = 4096
+export const fingerprintBytes = 4096
 
 const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0
 
@@ -21,10 +21,10 @@ export class RollingFingerprint {
   }
 
   push(bytes: Uint8Array): void {
-    const missing = edgeBytes - this.#head.length
+    const missing = fingerprintBytes - this.#head.length
     if (missing > 0) this.#head = Buffer.concat([this.#head, bytes.subarray(0, missing)])
-    const kept = bytes.length >= edgeBytes ? [] : [this.#tail.subarray(Math.max(0, this.#tail.length + bytes.length - edgeBytes))]
-    this.#tail = Buffer.concat([...kept, bytes.subarray(Math.max(0, bytes.length - edgeBytes))])
+    const kept = bytes.length >= fingerprintBytes ? [] : [this.#tail.subarray(Math.max(0, this.#tail.length + bytes.length - fingerprintBytes))]
+    this.#tail = Buffer.concat([...kept, bytes.subarray(Math.max(0, bytes.length - fingerprintBytes))])
   }
 
   value(): Fingerprint {
@@ -34,6 +34,6 @@ export class RollingFingerprint {
 
 /** Which bytes a fingerprint at `offset` covers: `length` bytes from 0 and from `tailStart`. */
 export function edges(offset: number): { readonly length: number; readonly tailStart: number } {
-  const length = Math.min(edgeBytes, offset)
+  const length = Math.min(fingerprintBytes, offset)
   return { length, tailStart: offset - length }
 }

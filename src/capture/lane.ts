@@ -45,7 +45,8 @@ export interface Pending {
 
 /** Looks that one call of `pending` may cost; the next call goes on. */
 const looksPerCall = 2_000
-const retryMs = 60_000
+/** How soon what no event will tell is looked at again: a failing disk, folders beyond the system's watches. */
+export const retryMs = 60_000
 
 type RootState = { readonly path: string; readonly identity: string } | { readonly errno: string }
 
@@ -76,7 +77,9 @@ export class Lane {
     this.#watch = new FolderWatch(
       {
         changed: (key, event) => {
-          if (this.marks.note(key, event, this.#options.now(), this.stream.quietMs)) this.#options.onPending?.()
+          // What grows need not be quiet: its new bytes are good as they are.
+          const quietMs = this.stream.files === 'append' ? 0 : this.stream.quietMs
+          if (this.marks.note(key, event, this.#options.now(), quietMs)) this.#options.onPending?.()
         },
         lost: (cause) => this.lost(cause),
         folderMoved: () => this.#scanNow(),

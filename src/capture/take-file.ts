@@ -117,9 +117,18 @@ export class OpenTake implements FileTake {
   }
 
   async unchanged(): Promise<boolean> {
-    const same = this.stream.files === 'append' ? this.#stillBeginsSo() : this.#stillTheVersion()
+    const same = this.#isSame()
     this.#torn ||= !same
     return same
+  }
+
+  #isSame(): boolean {
+    try {
+      return this.stream.files === 'append' ? this.#stillBeginsSo() : this.#stillTheVersion()
+    } catch (error) {
+      if (systemCode(error) === undefined) throw error
+      return false // it cannot be told, so it is taken again
+    }
   }
 
   /** Growing and being renamed are an `append` file's life; only what was read must still be there. */

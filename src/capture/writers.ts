@@ -41,7 +41,14 @@ export async function openForWriting(now: () => number, proc = '/proc'): Promise
   return cannotTell
 }
 
-const processes = (proc: string): string[] => readdirSync(proc).filter((name) => /^\d+$/.test(name))
+/** None where they cannot be listed. */
+function processes(proc: string): string[] {
+  try {
+    return readdirSync(proc).filter((name) => /^\d+$/.test(name))
+  } catch {
+    return []
+  }
+}
 
 /** Returns false when the process hides its files. One that ended has none. */
 function addFiles(folder: string, files: Set<string>): boolean {

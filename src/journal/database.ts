@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { ledgerSchema } from '../budget/ledger.ts'
 import { SluiceError } from '../observe/error.ts'
@@ -67,6 +68,8 @@ function explain(path: string, error: unknown): unknown {
  */
 export function openDatabase(path: string, mode: 'write' | 'read'): DatabaseSync {
   return guarded(path, () => {
+    // The journal holds names of capture files; SQLite gives its other files the mode of this one.
+    if (mode === 'write') closeSync(openSync(path, 'a', 0o600))
     const db = new DatabaseSync(path, { readOnly: mode === 'read' })
     try {
       db.exec('PRAGMA busy_timeout = 5000')

@@ -60,8 +60,9 @@ export class Spool {
     const file: DiskFile = await this.#guard(() => disk.open(temporary, 'w'))
     let offset = 0
     const discard = async (): Promise<void> => {
+      // It is overwritten or swept later; that it cannot be removed must not hide why it is discarded.
       await file.close().catch(() => undefined)
-      await disk.remove(temporary)
+      await disk.remove(temporary).catch(() => undefined)
     }
     return {
       write: async (bytes) => {
@@ -83,17 +84,17 @@ export class Spool {
   /** A sealed body, for sending. The caller closes it. Throws `journal-damaged` when it is gone or of another size. */
   async open(bodyHash: Uint8Array, bodyBytes: number): Promise<ByteSource & AsyncDisposable> {
     const path = this.#path(bodyHash)
-    const size = await this.#disk.size(path)
+    const size = await this.#guard(() => this.#disk.size(path))
     if (size !== bodyBytes) {
       throw new SluiceError('journal-damaged', `${path} should hold ${bodyBytes} bytes and ${size === undefined ? 'is gone' : `holds ${size}`}`)
     }
-    const file = await this.#disk.open(path, 'r')
+    const file = await this.#guard(() => this.#disk.open(path, 'r'))
     return {
       sizeBytes: size,
       read: async (offset, length) => {
         const bytes = Buffer.allocUnsafe(length)
         for (let done = 0; done < length; ) {
-          const read = await file.read(bytes.subarray(done), offset + done)
+          const read = await this.#guard(() => file.read(bytes.subarray(done), offset + done))
           if (read === 0) throw new SluiceError('journal-damaged', `${path} ends at byte ${offset + done}`)
           done += read
         }
@@ -112,12 +113,12 @@ export class Spool {
   }
 
   async remove(bodyHash: Uint8Array): Promise<void> {
-    await this.#disk.remove(this.#path(bodyHash))
+    await this.#guard(() => this.#disk.remove(this.#path(bodyHash)))
   }
 
   /** Hashes (hex) of the bodies that lie here. */
   async bodies(): Promise<string[]> {
-    const names = await this.#disk.list(this.folder)
+    const names = await this.#guard(() => this.#disk.list(this.folder))
     return names.filter((name) => bodyPattern.test(name)).map((name) => name.slice(0, 64))
   }
 

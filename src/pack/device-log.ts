@@ -191,17 +191,21 @@ export class DeviceLog {
   }
 }
 
-function chainProblem(before: PackName | undefined, pack: ReadPack): SluiceError[] {
-  const { seq, previous } = pack.header
+/** What the names of two packs that follow each other in a listing say is wrong: a gap, or one place claimed twice. */
+export function placeProblem(before: PackName | undefined, { seq }: Pick<PackName, 'seq'>): SluiceError | undefined {
   const last = before?.seq ?? 0
-  if (seq === last) return [new SluiceError('log-forked', `two packs claim place ${seq} of the device log`)]
-  if (seq > last + 1) {
-    const gap = last + 1 === seq - 1 ? `pack ${seq - 1} is` : `packs ${last + 1} to ${seq - 1} are`
-    return [new SluiceError('log-gap', `${gap} missing from the device log`, { data: { first: last + 1, last: seq - 1 } })]
-  }
+  if (seq === last) return new SluiceError('log-forked', `two packs claim place ${seq} of the device log`)
+  if (seq === last + 1) return undefined
+  const gap = last + 1 === seq - 1 ? `pack ${seq - 1} is` : `packs ${last + 1} to ${seq - 1} are`
+  return new SluiceError('log-gap', `${gap} missing from the device log`, { data: { first: last + 1, last: seq - 1 } })
+}
+
+function chainProblem(before: PackName | undefined, { header }: ReadPack): SluiceError[] {
+  const misplaced = placeProblem(before, header)
+  if (misplaced) return [misplaced]
   const expected = before ? Buffer.from(before.hash, 'hex') : noPrevious
-  if (Buffer.compare(previous, expected) === 0) return []
-  return [new SluiceError('log-forked', `pack ${seq} does not continue pack ${last} of the device log`)]
+  if (Buffer.compare(header.previous, expected) === 0) return []
+  return [new SluiceError('log-forked', `pack ${header.seq} does not continue pack ${before?.seq ?? 0} of the device log`)]
 }
 
 /** The segments that a manifest holds, in order. */

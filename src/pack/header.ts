@@ -25,6 +25,7 @@ export interface PackHeader {
   readonly bodyHash: Uint8Array
 }
 
+/** Whether a name can be a device's or a stream's: one plain path segment on every system. */
 export function isDeviceName(name: string): boolean {
   return devicePattern.test(name)
 }

@@ -5,6 +5,7 @@ import type { Lineages } from '../journal/lineages.ts'
 import type { Spool, SpoolFile } from '../journal/spool.ts'
 import type { Emit } from '../observe/events.ts'
 import type { ChunkerState } from './chunker.ts'
+import { fingerprintBytes } from '../capture/fingerprint.ts'
 import { SluiceError } from '../observe/error.ts'
 import { PackBuilder } from './builder.ts'
 import { chunkSizes, chunkerStart } from './chunker.ts'
@@ -12,9 +13,6 @@ import { FileCuts } from './cuts.ts'
 import { epochBytes } from './manifest.ts'
 import { ReferencePolicy } from './reference-policy.ts'
 import { sha256, toHex } from './sha256.ts'
-
-/** Bytes at each end of what was read that prove a file is still the same one. */
-const fingerprintBytes = 4096
 
 export interface PackerOptions {
   readonly journal: Journal
@@ -155,7 +153,11 @@ class PackRun {
     try {
       await this.#packFile(take)
     } catch (error) {
-      if (!(error instanceof SluiceError) || error.code !== 'capture-unreadable') throw error
+      if (!(error instanceof SluiceError) || error.code !== 'capture-unreadable') {
+        // Read further than packed, perhaps, and the pack with its beginning may be sealed already.
+        this.#unsealed.push({ stream: take.stream, path: take.path })
+        throw error
+      }
       // Capture has noted it and comes back to it; what was read so far does not count.
       this.#draft?.builder.dropEntry()
     }

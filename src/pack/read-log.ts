@@ -3,7 +3,7 @@ import type { Destination, PackName } from '../transfer/destination.ts'
 import type { ReadPack } from './read-pack.ts'
 import { SluiceError } from '../observe/error.ts'
 import { packFileName } from '../transfer/destination.ts'
-import { DeviceLog } from './device-log.ts'
+import { DeviceLog, placeProblem } from './device-log.ts'
 import { Versions } from './versions.ts'
 
 export interface LogProblem {
@@ -42,6 +42,9 @@ export async function readLog(options: ReadLogOptions): Promise<LogContent> {
   for (const [index, name] of names.entries()) {
     if (signal?.aborted) throw new SluiceError('aborted', 'reading the device log was stopped')
     const pack = await readOne(log, versions, name, content, problems)
+    // A pack that cannot be read still tells by its name what is missing before it.
+    const misplaced = pack ? undefined : placeProblem(names[index - 1], name)
+    if (misplaced) problems.push({ pack: packFileName(name), error: misplaced })
     packBytes += pack?.header.bodyBytes ?? 0
     onPack?.({ done: index + 1, of: names.length, pack })
   }

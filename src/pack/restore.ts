@@ -57,7 +57,7 @@ export async function restore(options: RestoreOptions): Promise<RestoreReport> {
       await restoreFile(options, name, version, report)
     } catch (error) {
       if (!(error instanceof SluiceError) || error.code === 'aborted' || error.code === 'pull-target') throw error
-      report.problems.push(error)
+      report.problems.push(new SluiceError(error.code, `${Buffer.from(name, 'latin1').toString()}: ${error.message}`, { cause: error }))
     }
   }
   return report

@@ -46,6 +46,11 @@ export class Versions {
     return undefined
   }
 
+  /** Names of the streams that have files here. */
+  streams(): Set<string> {
+    return new Set([...this.#versions.values()].map(({ stream }) => stream))
+  }
+
   /** Newest first, so that whoever gives out names lets the newest have its own. */
   newestFirst(): FileVersion[] {
     return [...this.#versions.values()].sort((a, b) => b.latest - a.latest)

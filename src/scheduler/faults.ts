@@ -12,6 +12,7 @@ const longestRetryMs = 5 * 60_000
 const faultOf: Partial<Record<ErrorCode, FaultCode>> = {
   'spool-full': 'spool-full',
   'state-full': 'state-full',
+  'state-unusable': 'state-unusable',
   'settings-damaged': 'settings-damaged',
   'destination-full': 'destination-full',
   'destination-unreachable': 'destination-unreachable',

@@ -36,7 +36,9 @@ export class Judge {
 
   constructor(parts: JudgeParts) {
     this.#parts = parts
-    this.queues = queuesOf(parts.config.streams)
+    const queues = queuesOf(parts.config.streams)
+    const former = parts.journal.backlog().map(({ queue }) => queue).filter((name) => !queues.some((queue) => queue.name === name))
+    this.queues = [...queues, ...former.map(formerQueue)]
     this.#last = parseDecisions(parts.journal.meta(decisionsKey))
   }
 
@@ -46,10 +48,16 @@ export class Judge {
     return { power: powerNow, network: networkNow }
   }
 
-  /** The decision for each queue. It remembers them, so that reasons know since when they hold. */
-  decide(now: number, conditions: Conditions, settings: Settings, faults: readonly Fault[]): Decisions {
+  /**
+   * The decision for each queue. It remembers them, so that reasons know since when they hold. `reservedBytes` are those
+   * of a transfer under way, which must not be stopped by its own reservation.
+   */
+  decide(now: number, conditions: Conditions, settings: Settings, faults: readonly Fault[], reservedBytes = 0): Decisions {
     const { config, journal, ledger } = this.#parts
-    const caps = [...config.caps, ...settings.caps].map((cap) => ledger.use(cap, now, config.timeZone))
+    const caps = [...config.caps, ...settings.caps].map((cap) => {
+      const use = ledger.use(cap, now, config.timeZone)
+      return { ...use, usedBytes: Math.max(0, use.usedBytes - reservedBytes) }
+    })
     const decisions = new Map<string, Decision>()
     for (const queue of this.queues) {
       const next = journal.nextToSend([queue.name])
@@ -73,6 +81,12 @@ export class Judge {
   remember(): void {
     this.#parts.journal.setMeta(decisionsKey, JSON.stringify([...this.#last]))
   }
+}
+
+/** Packs sealed under a config that is gone still leave, by the rules they were sealed under. */
+function formerQueue(name: string): Queue {
+  const networks = name === 'any' ? undefined : name.split('+').filter((cost) => cost === 'free' || cost === 'metered')
+  return { name, streams: [], networks }
 }
 
 function isFault(reason: Reason): reason is Reason & Fault {

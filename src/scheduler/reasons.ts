@@ -23,7 +23,7 @@ export const reasons = {
   'settings-damaged': {
     holds: 'both',
     raised: 'machinery',
-    meaning: 'Your settings file cannot be read, so your pause, limits and exclusions are not known.',
+    meaning: 'Your settings file cannot be read, so your pause and your limits are not known.',
     action: 'Restore the settings file from a backup, or delete it and set your limits again.',
   },
   'state-full': {
@@ -31,6 +31,12 @@ export const reasons = {
     raised: 'machinery',
     meaning: 'The disk that holds Sluice’s own records is full, so nothing could be accounted for.',
     action: 'Free some space on that disk. Work goes on by itself afterwards.',
+  },
+  'state-unusable': {
+    holds: 'both',
+    raised: 'machinery',
+    meaning: 'Sluice’s own folder cannot be read or written, so nothing could be accounted for.',
+    action: 'Check the disk and the folder’s owner and mode. Work goes on by itself afterwards.',
   },
   'spool-full': {
     holds: 'prepare',
@@ -120,13 +126,13 @@ export const reasons = {
     holds: 'send',
     raised: 'gate',
     meaning: 'This network costs money by the byte, or has a small allowance.',
-    action: 'Join a free network, or run `sluice network set NAME free` if this one is.',
+    action: 'Join a free network, or, if this one is free, set `conditions: { network: free }` in the config.',
   },
   'network-unknown': {
     holds: 'send',
     raised: 'gate',
     meaning: 'Sluice cannot tell whether this network costs money, so it counts as if it did.',
-    action: 'Join a network known to be free, or run `sluice network set NAME free` if this one is.',
+    action: 'Join a network known to be free, or, if this one is, set `conditions: { network: free }` in the config.',
   },
   'stream-network': {
     holds: 'send',

@@ -14,6 +14,8 @@ import { Judge } from './judge.ts'
 
 /** How often conditions are read again, where the OS gives no signal: while bytes move, and while something is held. */
 const rereadMs = { moving: 5000, held: 30_000 } as const
+/** How often `once` takes files again that changed while it read them. */
+const maxPasses = 3
 /** Longest timer that setTimeout takes. */
 const longestSleepMs = 2 ** 31 - 1
 
@@ -58,6 +60,7 @@ export class Service {
   #sendingQueue: string | undefined
   /** `once`: nothing was packed yet, everything is to be taken as it stands. */
   #wholePass = false
+  #passes = 0
   #failure: Error | undefined
   #hasWorked = false
   /** `run`: there is a later for which to save memory now. */
@@ -86,7 +89,7 @@ export class Service {
     const { capture, sensors, settings } = this.#parts
     this.#goesOn = true
     using watch = new DisposableStack()
-    watch.use(settings.watch(this.wake))
+    watch.use(settings.watch(() => this.#settingsChanged()))
     for (const sensor of [sensors.power, sensors.network]) {
       const stop = sensor.watch?.(this.wake)
       if (stop) watch.defer(stop)
@@ -96,13 +99,17 @@ export class Service {
     await this.#loop(signal, () => false)
   }
 
-  /** Takes every file as it stands, sends all that may go, and returns the decisions that hold the rest. */
-  async once(signal: AbortSignal): Promise<Decisions> {
+  /**
+   * Takes every file as it stands, sends all that may go, and returns the decisions that hold the rest, and how many files
+   * changed at every try to read them.
+   */
+  async once(signal: AbortSignal): Promise<{ readonly decisions: Decisions; readonly unsettledFiles: number }> {
     this.#wholePass = true
     using watch = new DisposableStack()
-    watch.use(this.#parts.settings.watch(this.wake))
+    watch.use(this.#parts.settings.watch(() => this.#settingsChanged()))
     await this.#loop(signal, () => !this.#prepare && !this.#send && (!this.#wholePass || !this.#mayPrepare()) && !this.#nextQueue())
-    return this.#decisions
+    const left = this.#wholePass ? [] : this.#parts.capture.pending()
+    return { decisions: this.#decisions, unsettledFiles: left.reduce((sum, { files }) => sum + files, 0) }
   }
 
   async #loop(signal: AbortSignal, finished: () => boolean): Promise<void> {
@@ -120,6 +127,22 @@ export class Service {
       signal.removeEventListener('abort', stop)
       for (const lane of [this.#prepare, this.#send]) lane?.stop.abort()
       await Promise.all([this.#prepare?.done, this.#send?.done])
+    }
+  }
+
+  /** A pause stops both lanes at once: the tick decides as well, but only when every sensor has answered. */
+  #settingsChanged(): void {
+    if (this.#isPaused()) for (const lane of [this.#prepare, this.#send]) lane?.stop.abort()
+    this.wake()
+  }
+
+  #isPaused(): boolean {
+    try {
+      const { pause } = this.#parts.settings.read()
+      return pause !== undefined && (pause.until === undefined || pause.until > this.#parts.now())
+    } catch (error) {
+      if (error instanceof SluiceError) return true // what was lost may be a pause
+      throw error
     }
   }
 
@@ -162,12 +185,12 @@ export class Service {
     try {
       const current = settings.read()
       this.#faults.clear('settings-damaged')
-      this.#decisions = this.#judge.decide(at, conditions, current, this.#faults.active(at))
+      this.#decisions = this.#judge.decide(at, conditions, current, this.#faults.active(at), this.#parts.sender.reservedBytes)
     } catch (error) {
       if (!(error instanceof SluiceError)) throw error
       // What the worker wants is not known: hold everything, as a pause may be what was lost.
       this.#faults.note(new SluiceError('settings-damaged', error.message, { cause: error }), at, 1)
-      this.#decisions = this.#judge.decide(at, conditions, { version: 1, caps: [] }, this.#faults.active(at))
+      this.#decisions = this.#judge.decide(at, conditions, { version: 1, caps: [] }, this.#faults.active(at), this.#parts.sender.reservedBytes)
     }
     this.#tell(before)
   }
@@ -266,8 +289,8 @@ export class Service {
       })
       journal.dropCursors(capture.gone())
     }
-    this.#faults.clear('spool-full', 'state-full')
-    this.#wholePass = false
+    this.#faults.clear('spool-full', 'state-full', 'state-unusable')
+    this.#wholePass &&= ++this.#passes < maxPasses && capture.pending().length > 0
   }
 
   /** Lets sending begin with what was sealed. */
@@ -309,15 +332,15 @@ export class Service {
         const queue = this.#nextQueue()
         const decision = queue === undefined ? undefined : this.#decision(queue)
         if (queue === undefined || !decision || signal.aborted) return
+        this.#sendingQueue = queue
         const stamped = journal.stamped()
         if (stamped && stamped.queue !== queue) await sender.giveWay(stamped)
-        const pack = journal.nextToSend([queue])
+        const pack = signal.aborted ? undefined : journal.nextToSend([queue])
         if (!pack) return
-        this.#sendingQueue = queue
         const onSent = (bytes: number): void => onProgress?.({ sentBytes: bytes })
         if (!(await sender.send(pack, { maxBytes: decision.maxBytes, signal, onSent }))) return
         await reclaim.run()
-        this.#faults.clear('destination-full', 'destination-unreachable', 'destination-refused', 'destination-behind', 'destination-ahead', 'spool-full', 'state-full')
+        this.#faults.clear('destination-full', 'destination-unreachable', 'destination-refused', 'destination-behind', 'destination-ahead', 'spool-full', 'state-full', 'state-unusable')
         this.#judgeAt(this.#parts.now(), await this.#judge.conditions())
       }
     } finally {

@@ -1,12 +1,6 @@
 import { SluiceError } from '../observe/error.ts'
+import { isDeviceName } from '../pack/header.ts'
 import { packFileName, type PackName } from './destination.ts'
-
-const deviceName = /^[a-z0-9][a-z0-9._-]{0,63}$/
-
-/** Whether a name can be a device's: one plain path segment on every system. */
-export function isDeviceName(name: string): boolean {
-  return deviceName.test(name)
-}
 
 /** The name itself; throws `destination-refused` for one that is no device's, before it becomes part of a path. */
 export function checkDevice(device: string): string {

@@ -6,7 +6,8 @@ import {
   packFileName, parsePackFileName, sliceBytes,
   type ByteSource, type Destination, type OutgoingPack, type PackName, type PutOptions,
 } from './destination.ts'
-import { checkDevice, inLogOrder, isDeviceName, packMissing, readPastEnd, stopIfAborted } from './destination-rules.ts'
+import { isDeviceName } from '../pack/header.ts'
+import { checkDevice, inLogOrder, packMissing, readPastEnd, stopIfAborted } from './destination-rules.ts'
 
 /**
  * A folder as destination, at a `file:///` URL: `<root>/<device>/<seq>-<hash>.pack`. A pack grows as `.<its name>.part`

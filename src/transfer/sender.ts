@@ -36,9 +36,15 @@ export class Sender {
   readonly #options: SenderOptions
   /** What the destination has is not known: a transfer ended in doubt, or none was made yet. */
   #inDoubt = true
+  #reservedBytes = 0
 
   constructor(options: SenderOptions) {
     this.#options = options
+  }
+
+  /** Bytes reserved for the transfer under way that have not gone out: in the ledger's use, and still to be used. */
+  get reservedBytes(): number {
+    return this.#reservedBytes
   }
 
   /**
@@ -87,16 +93,20 @@ export class Sender {
     const spent = new AbortController()
     const limit = (bytes: number): void => {
       sent += bytes
+      this.#reservedBytes = Math.max(0, granted - sent)
       onSent?.(bytes)
       if (granted - sent < Math.min(sliceBytes, outgoing.sizeBytes - sent)) spent.abort()
     }
     this.#inDoubt = true
+    this.#reservedBytes = granted
     try {
       await destination.put(outgoing, { signal: AbortSignal.any([signal, spent.signal]), onSent: limit })
     } catch (error) {
       journal.transaction(() => ledger.settle(reservation, sent))
       if (error instanceof SluiceError && error.code === 'aborted') return false
       throw error
+    } finally {
+      this.#reservedBytes = 0
     }
     journal.transaction(() => {
       ledger.settle(reservation, sent)

@@ -180,7 +180,7 @@ describe('restoring', () => {
     })
     expect(content.problems).toEqual([])
     const report = await restore({ content, out, latestOnly: false })
-    expect(report.problems.map(({ code, message }) => `${code}: ${message}`)).toEqual([expect.stringMatching(/^pack-invalid: 0000000002-.*does not match its hash/)])
+    expect(report.problems.map(({ code, message }) => `${code}: ${message}`)).toEqual([expect.stringMatching(/^pack-invalid: screens\/b: 0000000002-.*does not match its hash/)])
     expect(await filesIn(out)).toEqual(['screens/a', 'screens/c'])
   })
 

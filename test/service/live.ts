@@ -130,7 +130,7 @@ export async function goLive(place: Place, { once = false, permits = Infinity, m
     settings: { read: () => readSettings(place.state), watch: (onChange) => watchSettings(place.state, onChange) },
   })
   const stop = new AbortController()
-  const ended = once ? service.once(stop.signal) : service.run(stop.signal).then(() => service.decisions)
+  const ended = once ? service.once(stop.signal).then(({ decisions }) => decisions) : service.run(stop.signal).then(() => service.decisions)
   ended.catch(() => undefined)
   onTestFinished(async () => {
     stop.abort()
