@@ -71,6 +71,8 @@ function keepAsKilled(path: string): () => void {
 async function packed({ place }: World, how: (parts: Parts) => Promise<unknown>): Promise<void> {
   const parts = await openParts(place)
   await packAll(parts)
+  // What follows stands in the log alone: where the log outlives the journal, it fits no other.
+  parts.journal.db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
   await how(parts)
   const restore = keepAsKilled(journalPath(place.state))
   parts.journal[Symbol.dispose]()
