@@ -56,7 +56,8 @@ export class Faults {
     return [...this.#states.values()].filter((fault) => fault.until > now).map(({ code, since, until, evidence }) => ({ code, since, until, evidence }))
   }
 
-  get any(): boolean {
-    return this.#states.size > 0
+  /** Of all faults that are not over, whether they hold now or are being tried again. */
+  get codes(): readonly FaultCode[] {
+    return [...this.#states.keys()]
   }
 }

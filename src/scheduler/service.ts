@@ -55,6 +55,8 @@ export class Service {
   readonly #judge: Judge
   readonly #faults = new Faults()
   #decisions: Decisions = new Map()
+  /** The reasons that were last told. */
+  #told: readonly string[] | undefined
   #prepare: Lane | undefined
   #send: Lane | undefined
   #sendingQueue: string | undefined
@@ -181,7 +183,6 @@ export class Service {
 
   #judgeAt(at: number, conditions: Awaited<ReturnType<Judge['conditions']>>): void {
     const { settings } = this.#parts
-    const before = this.#decisions
     try {
       const current = settings.read()
       this.#faults.clear('settings-damaged')
@@ -192,15 +193,17 @@ export class Service {
       this.#faults.note(new SluiceError('settings-damaged', error.message, { cause: error }), at, 1)
       this.#decisions = this.#judge.decide(at, conditions, { version: 1, caps: [] }, this.#faults.active(at), this.#parts.sender.reservedBytes)
     }
-    this.#tell(before)
+    this.#tell()
   }
 
   /** Says when what is held, or why, has changed. */
-  #tell(before: Decisions): void {
-    const codes = (decisions: Decisions): string[] =>
-      [...new Set([...decisions.values()].flatMap((decision) => decision.reasons.map((reason) => reason.code)))]
-    const reasons = codes(this.#decisions)
-    if (codes(before).join() === reasons.join() && before.size > 0) return
+  #tell(): void {
+    const deciding = [...this.#decisions.values()].flatMap((decision) => decision.reasons.map((reason) => reason.code))
+    // A fault that is being tried again does not hold, but it is not over either.
+    const reasons = [...new Set([...deciding, ...this.#faults.codes])].sort()
+    const before = this.#told
+    if (before?.join() === reasons.join()) return
+    this.#told = reasons
     const { journal, emit } = this.#parts
     try {
       this.#judge.remember()
@@ -213,7 +216,7 @@ export class Service {
     if (reasons.length > 0) {
       const backlogBytes = journal.backlog().reduce((sum, queue) => sum + queue.bytes, 0)
       emit({ event: 'send.held', reasons, backlogBytes })
-    } else if (before.size > 0) {
+    } else if (before) {
       emit({ event: 'send.resumed' })
     }
   }
@@ -352,7 +355,7 @@ export class Service {
   #nextLook(at: number, dueAt: number): number {
     if (this.#prepare || this.#send) return Math.min(dueAt, at + rereadMs.moving)
     const held = [...this.#decisions.values()].filter((decision) => decision.reasons.length > 0)
-    if (held.length === 0) return this.#faults.any ? Math.min(dueAt, at + rereadMs.held) : dueAt
+    if (held.length === 0) return this.#faults.codes.length > 0 ? Math.min(dueAt, at + rereadMs.held) : dueAt
     return Math.min(dueAt, at + rereadMs.held, ...held.map((decision) => decision.changesAt ?? Infinity))
   }
 }

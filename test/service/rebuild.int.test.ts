@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { SluiceEvent } from '../../src/observe/events.ts'
 import { journalPath } from '../../src/journal/open-state.ts'
+import { SluiceError } from '../../src/observe/error.ts'
 import { parsePackFileName } from '../../src/transfer/destination.ts'
 import { CrashError, faultDisk } from '../fault-disk.ts'
 import { bytesThere, ledgerBytes, makePlace, openParts, packAll, readStored, runOnce, sendAll, type Parts, type Place } from './harness.ts'
@@ -203,6 +204,24 @@ async function readStoredDamaged(parts: Parts): Promise<{ readonly captured: Buf
   }
   return { captured }
 }
+
+test('a pack that the journal could not take in leaves nothing that a later rebuild would send a second time', async () => {
+  const world = await makeWorld()
+  const parts = await openParts(world.place)
+  const real = parts.journal.transaction.bind(parts.journal)
+  parts.journal.transaction = () => {
+    throw new SluiceError('state-full', 'made to fail', { transient: true })
+  }
+  // The epoch is begun in a transaction of its own; the one that fails is the pack's.
+  parts.journal.beginEpoch = (queue, id, now) => void parts.journal.db.prepare('INSERT INTO epoch VALUES (?, ?, ?)').run(queue, id, now)
+  await expect(packAll(parts)).rejects.toMatchObject({ code: 'state-full' })
+  expect(await parts.spool.bodies()).toEqual([])
+  parts.journal.transaction = real
+  await packAll(parts)
+  parts.journal[Symbol.dispose]()
+  rmSync(journalPath(world.place.state))
+  await finish(world)
+})
 
 test('a rebuild that is killed at any disk operation is begun again', async () => {
   for (let crashAt = 1; ; crashAt++) {
