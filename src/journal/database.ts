@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { ledgerSchema } from '../budget/ledger.ts'
-import { SluiceError } from '../observe/error.ts'
+import { SluiceError, systemCode } from '../observe/error.ts'
 
 /** Raised with every change of the tables; a newer one than this is refused. */
 const schemaVersion = 1
@@ -59,7 +59,12 @@ function explain(path: string, error: unknown): unknown {
   if (result === sqlite.readOnly || result === sqlite.cannotOpen) {
     return new SluiceError('state-unusable', `the journal ${path} cannot be written: check owner, mode and disk`, { cause: error })
   }
-  return error
+  const code = systemCode(error)
+  if (code === undefined || code.startsWith('ERR_')) return error
+  if (code === 'ENOSPC') {
+    return new SluiceError('state-full', `the disk that holds ${path} is full: free some space`, { transient: true, cause: error })
+  }
+  return new SluiceError('state-unusable', `the journal ${path} cannot be opened (${code}): check its folder, owner and mode`, { cause: error })
 }
 
 /**

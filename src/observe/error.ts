@@ -29,6 +29,6 @@ export class SluiceError extends Error {
 
 /** The operating system's error code (`ENOSPC`, `ENOENT`, …) of `error`, or undefined when it has none. */
 export function systemCode(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error)) return undefined
+  if (!(error instanceof Error) || error instanceof SluiceError || !('code' in error)) return undefined
   return typeof error.code === 'string' ? error.code : undefined
 }

@@ -49,6 +49,10 @@ const damages = {
     rmSync(`${path}-wal`, { force: true })
     truncateSync(path, 5000)
   },
+  'emptied': (path: string) => {
+    for (const suffix of ['-wal', '-shm']) rmSync(path + suffix, { force: true })
+    truncateSync(path, 0)
+  },
   'overwritten in the middle': (path: string) => {
     rmSync(`${path}-wal`, { force: true })
     const bytes = readFileSync(path)
