@@ -16,12 +16,6 @@ function words(event: SluiceEvent): string {
       return `stopped (${event.cause})`
     case 'service.failed':
       return `failed: ${event.message}`
-    case 'config.reloaded':
-      return 'the new config is in effect'
-    case 'config.refused':
-      return `the new config was refused, the last good one stays: ${event.message}`
-    case 'settings.changed':
-      return 'your settings changed'
     case 'journal.rebuilt':
       return `journal rebuilt from ${event.packsFromDestination} sent and ${event.packsFromSpool} waiting packs; ${event.files} files known again`
     case 'spool.swept':

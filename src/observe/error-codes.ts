@@ -12,7 +12,6 @@ export const errorCodes = {
   'settings-damaged': 'The worker’s settings file cannot be read.',
   'spool-full': 'The disk that holds the spool is full.',
   'pack-invalid': 'A pack is damaged or was not written by Sluice; the message names the pack and the offset.',
-  'pack-unsupported': 'A pack needs a newer version of Sluice or a codec this build does not have.',
   'codec-failed': 'A block could not be compressed or decompressed.',
   'log-gap': 'A pack is missing from the device log.',
   'log-forked': 'Two packs of the device log claim the same place, or a pack does not continue its predecessor.',

@@ -8,9 +8,6 @@ export type SluiceEvent =
   | { readonly event: 'service.started'; readonly device: string; readonly streams: number }
   | { readonly event: 'service.stopped'; readonly cause: string }
   | { readonly event: 'service.failed'; readonly code: ErrorCode | 'unexpected'; readonly message: string }
-  | { readonly event: 'config.reloaded' }
-  | { readonly event: 'config.refused'; readonly message: string }
-  | { readonly event: 'settings.changed' }
   | { readonly event: 'journal.rebuilt'; readonly packsFromDestination: number; readonly packsFromSpool: number; readonly files: number }
   | { readonly event: 'spool.swept'; readonly files: number; readonly bytes: number }
   | { readonly event: 'capture.unreadable'; readonly stream: string; readonly errno: string; readonly what: 'file' | 'folder' }
