@@ -21,12 +21,7 @@ export interface OnceResult {
 export async function runOnce(options: AssembleOptions & { readonly signal: AbortSignal }): Promise<OnceResult> {
   return await withSoundJournal(options, async ({ service, state }) => {
     const { decisions, unsettledFiles } = await service.once(options.signal)
-    const backlog = state.journal.backlog()
-    return {
-      decisions,
-      unsettledFiles,
-      backlog: { packs: backlog.reduce((sum, { packs }) => sum + packs, 0), bytes: backlog.reduce((sum, { bytes }) => sum + bytes, 0) },
-    }
+    return { decisions, unsettledFiles, backlog: state.journal.waiting() }
   })
 }
 

@@ -44,7 +44,6 @@ export async function readStatus(config: Config, sensors: Sensors, now: number):
   const note = serviceNote(config.stateFolder)
   const running = note && isAlive(note.pid) ? note : undefined
   const decisions = judge.decide(now, conditions, settings, running ? [...judge.rememberedFaults(), ...fullState(config.stateFolder, now)] : [])
-  const waiting = journal.backlog()
   const { packs, packBytes, rawBytes, lastSentAt } = journal.totals()
   return {
     version: 1,
@@ -57,10 +56,7 @@ export async function readStatus(config: Config, sensors: Sensors, now: number):
       return decision ? [{ streams: streams.map((stream) => stream.name), decision }] : []
     }),
     caps: [...config.caps, ...settings.caps].map((cap) => ledger.use(cap, now, config.timeZone)),
-    backlog: {
-      packs: waiting.reduce((sum, queue) => sum + queue.packs, 0),
-      bytes: waiting.reduce((sum, queue) => sum + queue.bytes, 0),
-    },
+    backlog: journal.waiting(),
     sent: { packs, packBytes, rawBytes, ...(lastSentAt !== undefined && { lastAt: lastSentAt }) },
   }
 }

@@ -263,6 +263,15 @@ export class Journal implements CursorStore, Disposable {
     )
   }
 
+  /** What waits in all queues together. */
+  waiting(): { readonly packs: number; readonly bytes: number } {
+    const queues = this.backlog()
+    return {
+      packs: queues.reduce((sum, { packs }) => sum + packs, 0),
+      bytes: queues.reduce((sum, { bytes }) => sum + bytes, 0),
+    }
+  }
+
   totals(): { readonly packs: number; readonly packBytes: number; readonly rawBytes: number; readonly lastSentAt?: number } {
     const row = this.#get("SELECT count(*) AS packs, sum(body_bytes) AS bytes, sum(raw_bytes) AS raw, max(sent_at) AS last FROM pack WHERE state = 'sent'")
     return {

@@ -6,6 +6,7 @@ import type { Disk } from './disk.ts'
 import { join } from 'node:path'
 import { Ledger } from '../budget/ledger.ts'
 import { SluiceError, systemCode } from '../observe/error.ts'
+import { toHex } from '../pack/sha256.ts'
 import { queuesOf } from '../scheduler/queues.ts'
 import { Journal } from './journal.ts'
 import { Lineages } from './lineages.ts'
@@ -42,7 +43,7 @@ export async function openState(options: OpenStateOptions): Promise<State> {
   const spool = new Spool(join(config.stateFolder, 'spool'), disk)
   const journal = (await openSound(path, disk, options.now)) ?? (await rebuilt(options, path, spool))
   checkOwner(journal, config, path)
-  const swept = await spool.sweep(new Set(journal.unsent().map((pack) => Buffer.from(pack.bodyHash).toString('hex'))))
+  const swept = await spool.sweep(new Set(journal.unsent().map((pack) => toHex(pack.bodyHash))))
   if (swept.files > 0) emit({ event: 'spool.swept', ...swept })
   const lineages = new Lineages(join(config.stateFolder, 'lineages'), disk)
   return { journal, ledger: new Ledger(journal.db), spool, lineages }
@@ -56,13 +57,11 @@ async function openSound(path: string, disk: Disk, now: () => number): Promise<J
     if (journal.meta('device') !== undefined) return journal
     // A journal is named as ours before it comes to its place: this one is empty, or somebody else's.
     journal[Symbol.dispose]()
-    await putAside(path, disk, now)
-    return undefined
   } catch (error) {
     if (!(error instanceof SluiceError) || error.code !== 'journal-damaged') throw error
-    await putAside(path, disk, now)
-    return undefined
   }
+  await putAside(path, disk, now)
+  return undefined
 }
 
 /** Keeps a damaged journal for whoever wants to look at it; only the newest one. */

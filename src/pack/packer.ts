@@ -119,16 +119,18 @@ class PackRun {
     return id
   }
 
-  async #open(take: FileTake): Promise<Draft> {
-    if (this.#draft) {
-      await this.#options.lineages.load(this.#draft.epoch, [take.stream.name], (name) => this.#nextOrdinal(name))
-      return this.#draft
-    }
+  /** Makes sure that there is a draft, and that the stream's lineage is at hand. */
+  async #open(take: FileTake): Promise<void> {
+    const { epoch } = (this.#draft ??= await this.#newDraft())
+    const { journal, lineages } = this.#options
+    await lineages.load(epoch, [take.stream.name], (name) => journal.nextOrdinal(epoch, name))
+  }
+
+  async #newDraft(): Promise<Draft> {
     const { journal, spool, lineages, zstd, level } = this.#options
     const epoch = this.#epoch()
-    await lineages.load(epoch, [take.stream.name], (name) => journal.nextOrdinal(epoch, name))
-    const file = await spool.create()
     const sealNumber = journal.nextSealNumber()
+    const file = await spool.create()
     const builder = new PackBuilder({
       zstd,
       level,
@@ -142,11 +144,7 @@ class PackRun {
         lineage: (stream) => lineages.get(epoch, stream),
       },
     })
-    return (this.#draft = { epoch, sealNumber, builder, file, cursors: [], knownFiles: [] })
-  }
-
-  #nextOrdinal(stream: string): number {
-    return this.#draft ? this.#options.journal.nextOrdinal(this.#draft.epoch, stream) : 0
+    return { epoch, sealNumber, builder, file, cursors: [], knownFiles: [] }
   }
 
   async file(take: FileTake): Promise<void> {

@@ -8,6 +8,7 @@ import type { Decision } from './gate.ts'
 import type { Decisions, JudgeParts } from './judge.ts'
 import type { Queue } from './queues.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { emptySettings } from '../journal/settings.ts'
 import { SluiceError } from '../observe/error.ts'
 import { Faults } from './faults.ts'
 import { Judge } from './judge.ts'
@@ -182,18 +183,22 @@ export class Service {
   }
 
   #judgeAt(at: number, conditions: Awaited<ReturnType<Judge['conditions']>>): void {
-    const { settings } = this.#parts
+    const settings = this.#settings(at)
+    this.#decisions = this.#judge.decide(at, conditions, settings, this.#faults.active(at), this.#parts.sender.reservedBytes)
+    this.#tell()
+  }
+
+  /** The worker's settings; where they cannot be read a fault holds everything, as a pause may be what was lost. */
+  #settings(at: number): Settings {
     try {
-      const current = settings.read()
+      const settings = this.#parts.settings.read()
       this.#faults.clear('settings-damaged')
-      this.#decisions = this.#judge.decide(at, conditions, current, this.#faults.active(at), this.#parts.sender.reservedBytes)
+      return settings
     } catch (error) {
       if (!(error instanceof SluiceError)) throw error
-      // What the worker wants is not known: hold everything, as a pause may be what was lost.
       this.#faults.note(new SluiceError('settings-damaged', error.message, { cause: error }), at, 1)
-      this.#decisions = this.#judge.decide(at, conditions, { version: 1, caps: [] }, this.#faults.active(at), this.#parts.sender.reservedBytes)
+      return emptySettings
     }
-    this.#tell()
   }
 
   /** Says when what is held, or why, has changed. */
@@ -214,8 +219,7 @@ export class Service {
       this.wake()
     }
     if (reasons.length > 0) {
-      const backlogBytes = journal.backlog().reduce((sum, queue) => sum + queue.bytes, 0)
-      emit({ event: 'send.held', reasons, backlogBytes })
+      emit({ event: 'send.held', reasons, backlogBytes: journal.waiting().bytes })
     } else if (before) {
       emit({ event: 'send.resumed' })
     }
@@ -305,8 +309,7 @@ export class Service {
   /** Waits while the spool is at its limit and packs leave it. Throws `spool-full` when none may. */
   async #room(signal: AbortSignal): Promise<void> {
     const { journal, maxSpoolBytes } = this.#parts
-    const spoolBytes = (): number => journal.backlog().reduce((sum, queue) => sum + queue.bytes, 0)
-    while (spoolBytes() >= maxSpoolBytes) {
+    while (journal.waiting().bytes >= maxSpoolBytes) {
       if (signal.aborted) throw new SluiceError('aborted', 'packing was stopped')
       if (!this.#send && this.#nextQueue() === undefined) {
         throw new SluiceError('spool-full', `${maxSpoolBytes} bytes of packs wait to be sent: that is the limit`, { transient: true })
