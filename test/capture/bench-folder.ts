@@ -15,6 +15,10 @@ export interface Got {
   readonly bytes: string
 }
 
+/** `path@offset:bytes` of each. */
+export const text = (got: readonly Got[]): string[] => got.map(({ path, startOffset, bytes }) => `${path}@${startOffset}:${bytes}`)
+export const sorted = (got: readonly Got[]): string[] => text(got).sort()
+
 /** A stream over a real folder, with a caller that packs all it gets at once. */
 export class Bench implements AsyncDisposable {
   readonly base = realpathSync(mkdtempSync(join(tmpdir(), 'sluice-')))

@@ -4,10 +4,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
-import { Bench, type Got } from './bench-folder.ts'
-
-const text = (got: readonly Got[]): string[] => got.map(({ path, startOffset, bytes }) => `${path}@${startOffset}:${bytes}`)
-const sorted = (got: readonly Got[]): string[] => text(got).sort()
+import { Bench, sorted, text } from './bench-folder.ts'
 
 describe('append streams', () => {
   test('only new bytes are taken, and nothing when nothing is new', async () => {

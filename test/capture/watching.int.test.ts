@@ -1,9 +1,6 @@
 import * as fs from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { Bench, type Got } from './bench-folder.ts'
-
-const text = (got: readonly Got[]): string[] => got.map(({ path, startOffset, bytes }) => `${path}@${startOffset}:${bytes}`)
-const sorted = (got: readonly Got[]): string[] => text(got).sort()
+import { Bench, sorted, text } from './bench-folder.ts'
 
 describe('watching', () => {
   test('what happened while stopped is found at the start', async () => {

@@ -2,9 +2,10 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { seededRandom } from '../../bench/lib/random.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 import { bytesThere, destinationOf, ledgerBytes, makePlace, readStored, runOnce, sluice, Sluice, type Place } from './harness.ts'
-import { differences, seeded, Writer } from './written.ts'
+import { differences, Writer } from './written.ts'
 
 const mayMount = (() => {
   if (process.getuid?.() !== 0 || process.platform !== 'linux') return false
@@ -58,7 +59,7 @@ async function makeSmall(which: 'spool' | 'destination' | 'state'): Promise<Smal
   if (which === 'state') symlinkSync(elsewhere, join(place.state, 'spool'))
   const staging = join(place.folder, 'staging')
   mkdirSync(staging)
-  return { place, disk, writer: new Writer({ ...place, staging }, seeded(5)) }
+  return { place, disk, writer: new Writer({ ...place, staging }, seededRandom(5)) }
 }
 
 function write(writer: Writer): void {
@@ -165,7 +166,7 @@ test('a destination folder that goes away is not made anew, and sending goes on 
   const place = await makePlace()
   const staging = join(place.folder, 'staging')
   mkdirSync(staging)
-  const writer = new Writer({ ...place, staging }, seeded(6))
+  const writer = new Writer({ ...place, staging }, seededRandom(6))
   write(writer)
   const service = new Sluice('run', '--json', '--config', place.configFile)
   await arrived(service, place, writer)

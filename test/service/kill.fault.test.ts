@@ -17,8 +17,9 @@ import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
+import { seededRandom } from '../../bench/lib/random.ts'
 import { bytesThere, destinationOf, ledgerBytes, makePlace, readStored, runOnce, sluice, Sluice } from './harness.ts'
-import { differences, seeded, Writer } from './written.ts'
+import { differences, Writer } from './written.ts'
 
 const seed = Number(process.env['KILL_SEED'] ?? Date.now() % 1_000_000)
 const kills = process.env['CI'] === 'true' ? 200 : 12
@@ -26,11 +27,11 @@ const kills = process.env['CI'] === 'true' ? 200 : 12
 const writeEveryMs = 25
 
 test(`killed ${kills} times (KILL_SEED=${seed}), nothing is lost, nothing is there twice, and the ledger is never behind`, { timeout: 15 * 60_000 }, async () => {
-  const random = seeded(seed)
+  const random = seededRandom(seed)
   const place = await makePlace()
   const staging = join(place.folder, 'staging')
   mkdirSync(staging)
-  const writer = new Writer({ ...place, staging }, seeded(seed + 1))
+  const writer = new Writer({ ...place, staging }, seededRandom(seed + 1))
   const writing = setInterval(() => writer.step(), writeEveryMs)
   const events = new Map<string, number>()
   try {

@@ -1,13 +1,14 @@
 import { appendFileSync, cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { seededRandom } from '../../bench/lib/random.ts'
 import type { SluiceEvent } from '../../src/observe/events.ts'
 import { journalPath } from '../../src/journal/open-state.ts'
 import { SluiceError } from '../../src/observe/error.ts'
 import { parsePackFileName } from '../../src/transfer/destination.ts'
 import { CrashError, faultDisk } from '../fault-disk.ts'
 import { bytesThere, ledgerBytes, makePlace, openParts, packAll, readStored, runOnce, sendAll, type Parts, type Place } from './harness.ts'
-import { differences, seeded, Writer } from './written.ts'
+import { differences, Writer } from './written.ts'
 
 interface World {
   readonly place: Place
@@ -19,7 +20,7 @@ async function makeWorld(): Promise<World> {
   const staging = join(place.folder, 'staging')
   mkdirSync(staging)
   mkdirSync(place.state)
-  const writer = new Writer({ ...place, staging }, seeded(11))
+  const writer = new Writer({ ...place, staging }, seededRandom(11))
   for (const name of ['a.log', 'b.log']) writer.append(name, 150_000)
   for (const name of ['one.bin', 'two.bin', 'three.bin']) writer.place(name, 90_000)
   return { place, writer }

@@ -16,9 +16,10 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { seededRandom } from '../../bench/lib/random.ts'
 import { CrashError, crashModes, faultDisk, type CrashMode, type FaultDisk } from '../fault-disk.ts'
 import { bytesThere, ledgerBytes, makePlace, openParts, packAll, readStored, sendAll, type Parts, type Place } from './harness.ts'
-import { differences, seeded, Writer } from './written.ts'
+import { differences, Writer } from './written.ts'
 
 const sealBytes = 40_000
 
@@ -95,7 +96,7 @@ async function cutOnce(mode: CrashMode, at: { readonly operation?: number; reado
   const place = await makePlace()
   const staging = join(place.folder, 'staging')
   mkdirSync(staging)
-  const writer = new Writer({ ...place, staging }, seeded(7))
+  const writer = new Writer({ ...place, staging }, seededRandom(7))
   // The journal's own file is made before, for the fault disk does not see what SQLite writes.
   mkdirSync(place.state)
   ;(await openParts(place)).journal[Symbol.dispose]()

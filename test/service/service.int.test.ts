@@ -4,14 +4,14 @@ import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { seededRandom } from '../../bench/lib/random.ts'
 import { updateSettings } from '../../src/journal/settings.ts'
 import type { SluiceEvent } from '../../src/observe/events.ts'
 import { sliceBytes } from '../../src/transfer/destination.ts'
 import { makePlace, readStored, type Place } from './harness.ts'
 import { goLive, type Live } from './live.ts'
-import { seeded } from './written.ts'
 
-const random = seeded(3)
+const random = seededRandom(3)
 const noise = (bytes: number): Buffer => Buffer.from(Uint8Array.from({ length: bytes }, () => random() * 256))
 
 async function newPlace(more = ''): Promise<Place> {

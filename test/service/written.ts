@@ -23,17 +23,6 @@ export interface Generation {
   must: 'all' | 'cut' | 'growing'
 }
 
-/** A generator of the same numbers for the same seed (Steele, Lea & Flood's SplitMix, 32 bits). */
-export function seeded(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x9e3779b9) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 16), 0x21f0aaad)
-    mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97)
-    return ((mixed ^ (mixed >>> 15)) >>> 0) / 2 ** 32
-  }
-}
-
 /** Writes capture files as tools do, and remembers every byte. Each call is over when it returns. */
 export class Writer {
   readonly generations: Generation[] = []
