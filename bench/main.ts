@@ -8,11 +8,13 @@ import type { Corpus } from './lib/corpus.ts'
 import { generateSession } from './lib/generated-session.ts'
 import { commonOptions, openWorkFolder, runProgram, say } from './lib/program.ts'
 import { session } from './session.ts'
+import { wire } from './wire.ts'
 
 const usage = `npm run bench -- [--corpus DIR] [--full] [--only NAMES] [--keep]
 
 A session, a first upload, and the idle service, in a short form of about two
-minutes; --full: at full length, with the single large file and the kernels.
+minutes; --full: at full length, with the single large file, the kernels and the
+wire.
 Without --corpus the session is generated. NAMES: contenders, as in session.ts.`
 
 interface Lengths {
@@ -35,6 +37,7 @@ async function all(corpus: Corpus, only: string | undefined, keep: boolean, isFu
   if (!isFull) return
   if (measuresSluice) await bulk({ sizeBytes: singleBytes, rounds: 1, level: 3, only: 'sluice', keep, single: true })
   await kernels({ corpus, limitBytes: 8 * 2 ** 20, only: undefined })
+  if (measuresSluice) await wire({ only: undefined })
 }
 
 await runProgram(usage, async (args) => {

@@ -1,18 +1,11 @@
-/**
- * The next time after `now` at which a clock on this machine shows `minutes` past midnight. Milliseconds since the
- * epoch.
- */
-export function nextClock(now: number, minutes: number): number {
-  const time = new Date(now)
-  const midnight = (days: number) => [time.getFullYear(), time.getMonth(), time.getDate() + days] as const
-  const days = [0, 1].map((days) => new Date(...midnight(days), 0, minutes).getTime())
-  return days.find((at) => at > now) ?? now
-}
+import { clockTime, dayAt } from '../src/budget/civil-day.ts'
 
-/** `2026-11-23 18:00` on this machine's clock. */
-export function clockText(at: number): string {
-  const time = new Date(at)
-  const two = (amount: number) => String(amount).padStart(2, '0')
-  const date = [time.getFullYear(), two(time.getMonth() + 1), two(time.getDate())].join('-')
-  return `${date} ${two(time.getHours())}:${two(time.getMinutes())}`
+/**
+ * The next time after `now` at which a clock in `timeZone` shows `minutes` past midnight; with `tomorrow` on the next day.
+ * Milliseconds since the epoch.
+ */
+export function nextClock(now: number, minutes: number, timeZone: string, tomorrow = false): number {
+  const today = dayAt(now, timeZone)
+  const days = tomorrow ? [today + 1] : [today, today + 1]
+  return days.map((day) => clockTime(day, minutes, timeZone)).find((at) => at > now) ?? clockTime(today + 2, minutes, timeZone)
 }

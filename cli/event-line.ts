@@ -20,6 +20,8 @@ function words(event: SluiceEvent): string {
       return `journal rebuilt from ${event.packsFromDestination} sent and ${event.packsFromSpool} waiting packs; ${event.files} files known again`
     case 'spool.swept':
       return `removed ${event.files} leftover files from the spool (${formatBytes(event.bytes)}); their captures are packed again`
+    case 'control.unavailable':
+      return `other programs cannot ask this service: ${event.message}`
     case 'pack.sealed':
       return `sealed ${formatBytes(event.rawBytes)} of captures into a pack of ${formatBytes(event.packBytes)}`
     case 'pack.stamped':
@@ -28,6 +30,14 @@ function words(event: SluiceEvent): string {
       return `pack ${event.seq} arrived, ${formatBytes(event.packBytes)}`
     case 'send.held':
       return `held (${event.reasons.join(', ')}), ${formatBytes(event.backlogBytes)} waiting`
+    case 'work.slowed':
+      return `slowed (${event.reasons.join(', ')})`
+    case 'cap.warned':
+      return `${event.percent} % of cap ${event.cap} used: ${formatBytes(event.usedBytes)} of ${formatBytes(event.limitBytes)}`
+    case 'machine.suspended':
+      return 'the machine goes to sleep'
+    case 'machine.resumed':
+      return `the machine is awake again, after ${formatDuration(event.sleptMs)}`
     case 'send.resumed':
       return 'nothing is held any more'
     case 'send.failed':
@@ -41,6 +51,7 @@ function words(event: SluiceEvent): string {
     case 'capture.replaced':
     case 'capture.deleted':
     case 'capture.torn':
+    case 'capture.dropped':
     case 'capture.reclaimed':
     case 'capture.not-reclaimed':
       return captureWords(event)
@@ -70,6 +81,8 @@ function captureWords(event: CaptureEvent): string {
       return `${where}: a file was deleted${event.unreadBytes > 0 ? `, ${formatBytes(event.unreadBytes)} of it unread` : ''}`
     case 'capture.torn':
       return `${where}: a file changed while it was read; it is taken again`
+    case 'capture.dropped':
+      return `${where}: ${formatBytes(event.bytes)} in ${counted(event.files, 'file')} that were captured while you paused are never read`
     case 'capture.reclaimed':
       return `${where}: deleted ${event.files} ${event.files === 1 ? 'file' : 'files'} that had arrived (${formatBytes(event.bytes)})`
     case 'capture.not-reclaimed':

@@ -7,11 +7,15 @@ import { SluiceError } from '../src/observe/error.ts'
 import { register as registerCap } from './commands/cap.ts'
 import { register as registerConfig } from './commands/config.ts'
 import { register as registerDemo } from './commands/demo.ts'
+import { register as registerNetwork } from './commands/network.ts'
 import { register as registerPause } from './commands/pause.ts'
 import { register as registerPull } from './commands/pull.ts'
 import { register as registerResume } from './commands/resume.ts'
 import { register as registerRun } from './commands/run.ts'
+import { register as registerSendNow } from './commands/send-now.ts'
+import { register as registerSimulate } from './commands/simulate.ts'
 import { register as registerStatus } from './commands/status.ts'
+import { register as registerStream } from './commands/stream.ts'
 import { register as registerVerify } from './commands/verify.ts'
 import { register as registerWhy } from './commands/why.ts'
 import { describe } from './options.ts'
@@ -20,8 +24,8 @@ import { processIo, signalExitCode } from './process-io.ts'
 
 /** Every command, in the order `sluice --help` lists them. Each file loads what it needs only when it is run. */
 const commands: readonly ((program: Command, io: Io) => void)[] = [
-  registerDemo, registerRun, registerStatus, registerWhy, registerPause, registerResume, registerCap,
-  registerPull, registerVerify, registerConfig,
+  registerDemo, registerRun, registerStatus, registerWhy, registerPause, registerResume, registerSendNow, registerCap,
+  registerNetwork, registerStream, registerSimulate, registerPull, registerVerify, registerConfig,
 ]
 
 /** Runs one command line (without the program's name) and sets the exit code. */
@@ -62,7 +66,7 @@ function report(error: unknown, parameters: readonly string[], io: Io): number {
   else if (!helpWasShown) io.note(`sluice: ${message}`)
   if (process.env['SLUICE_DEBUG']) io.note(error instanceof Error ? error.stack ?? String(error) : String(error))
   if (code === 'aborted') return signalExitCode(io.signal.reason)
-  const badInput: readonly string[] = ['usage', 'config-invalid', 'config-missing', 'destination-invalid']
+  const badInput: readonly string[] = ['usage', 'config-invalid', 'config-missing', 'destination-invalid', 'trace-invalid']
   return badInput.includes(code) ? 2 : 1
 }
 

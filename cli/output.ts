@@ -15,6 +15,8 @@ export interface Io {
   result(json: boolean | undefined, value: object, lines: readonly string[]): void
   /** A line for the person on stderr. */
   note(line: string): void
+  /** Asks the person for yes or no; undefined where there is no terminal to ask on. */
+  ask(question: string): Promise<boolean | undefined>
   /** Begins a progress line on stderr: one that rewrites itself on a terminal, now and then a plain line elsewhere. */
   progress(): Progress
   /** Sets what the process exits with if nothing throws. */
@@ -63,14 +65,18 @@ export function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`
 }
 
-/** Rows with their columns under each other, the first row as a heading. */
-export function table(rows: readonly (readonly string[])[]): string[] {
+/** Rows with their columns under each other, the first row as a heading; lines are cut where a width is given. */
+export function table(rows: readonly (readonly string[])[], maxWidth = Infinity): string[] {
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => width(row[column] ?? ''))))
   return rows.map((row, index) => {
     const cells = row.map((cell, column) => cell + ' '.repeat(Math.max(0, (widths[column] ?? 0) - width(cell))))
-    const line = cells.join('  ').trimEnd()
+    const line = cut(cells.join('  ').trimEnd(), maxWidth)
     return index === 0 ? bold(line) : line
   })
+}
+
+function cut(line: string, maxWidth: number): string {
+  return line.length <= maxWidth ? line : `${line.slice(0, maxWidth - 1)}…`
 }
 
 function width(text: string): number {

@@ -1,3 +1,5 @@
+import { createInterface } from 'node:readline/promises'
+
 import { createProgress } from './output.ts'
 import type { Io } from './output.ts'
 
@@ -23,8 +25,22 @@ export function processIo(): Io {
       process.stdout.write(json ? `${JSON.stringify(value)}\n` : lines.map((line) => `${line}\n`).join(''))
     },
     note: (line) => { process.stderr.write(`${line}\n`) },
+    ask,
     progress: () => createProgress(process.stderr, Date.now),
     exit: (code) => { process.exitCode = code },
+  }
+}
+
+/** Anything but a clear yes is a no; so is Ctrl-C, and the end of the input. */
+async function ask(question: string): Promise<boolean | undefined> {
+  if (!process.stdin.isTTY || !process.stderr.isTTY) return undefined
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  const { promise: ended, resolve } = Promise.withResolvers<string>()
+  terminal.on('close', () => { resolve('') }).on('SIGINT', () => { terminal.close() })
+  try {
+    return /^y(es)?$/i.test((await Promise.race([terminal.question(`${question} [y/N] `).catch(() => ''), ended])).trim())
+  } finally {
+    terminal.close()
   }
 }
 

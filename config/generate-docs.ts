@@ -1,7 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 
 import { errorCodes } from '../src/observe/error-codes.ts'
-import { reasons } from '../src/scheduler/reasons.ts'
+import { reasons, yieldsToSendNow } from '../src/scheduler/reasons.ts'
+import type { ReasonCode } from '../src/scheduler/reasons.ts'
 import { options } from './options.ts'
 import type { ListOption, MapOption, Option, ValueOption } from './schema.ts'
 
@@ -19,7 +20,8 @@ function configPage(): string {
     + 'was found and what is allowed. `sluice config check FILE` validates a file, `sluice config show` prints every value\n'
     + 'in effect and where it comes from. [config/example.yaml](../config/example.yaml) is a file to start from.',
     'No stream’s folder, the state folder or the destination may lie inside another of them, since what was sent would\n'
-    + 'be captured again. `power.sendAboveBattery` is not below `power.lowBattery`, and each period has one cap.',
+    + 'be captured again. `power.sendAboveBattery` is not below `power.lowBattery`, and there is\n'
+    + 'one cap for each period and what it counts.',
     table(['key', 'what it is', 'allowed', 'default'], rowsOf(options, '')),
   )
 }
@@ -63,15 +65,30 @@ function errorsPage(): string {
   )
 }
 
+/** Reasons that do not always stop what they name. */
+const levels: Partial<Record<ReasonCode, string>> = {
+  'power-saver': '`power.onPowerSaver`',
+  'weak-charger': 'slows',
+  'on-battery': 'slows',
+  'power-unknown': '`power.onUnknown`',
+  'metered': '`network.onMetered`',
+  'network-unknown': '`network.onMetered`',
+}
+
 function reasonsPage(): string {
   return page(
-    '# Why something is held',
-    'Reasons are listed gravest first. Codes are stable: scripts may rely on them.',
+    '# Why something is held, or slowed',
+    'Reasons are listed gravest first. Codes are stable: scripts may rely on them. A reason stops sending, preparing, or\n'
+    + 'both; a few only slow them (sending at `rate.trickle`, preparing with pauses), and some do as a key of the config says.\n'
+    + '`sluice send-now` sets aside what a person may decide for once, such as the price of a metered network; never a pause,\n'
+    + 'a cap, what is turned off, or what IT exempted.',
     table(
-      ['code', 'holds', 'meaning', 'what you can do'],
+      ['code', 'what', 'how', 'set aside by `send-now`', 'meaning', 'what you can do'],
       Object.entries(reasons).map(([code, { holds, meaning, action }]) => [
         `\`${code}\``,
         holds === 'both' ? 'prepare, send' : holds,
+        levels[code as ReasonCode] ?? 'stops',
+        yieldsToSendNow(code as ReasonCode) ? 'yes' : 'no',
         meaning,
         action,
       ]),

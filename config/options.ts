@@ -1,10 +1,11 @@
 import { join } from 'node:path'
 
 import type { Cap } from '../src/budget/cap.ts'
+import { leastCapBytes } from '../src/budget/cap.ts'
 import { list, map, value } from './schema.ts'
 import type { TypeOf } from './schema.ts'
 import { bytes, cleanName, destination, duration, folder, glob } from './types.ts'
-import { integer, name, oneOf, percent, sentence, timeZone } from './types.ts'
+import { clock, integer, date, name, oneOf, percent, rate, sentence, timeZone, weekdays, yesNo } from './types.ts'
 
 const second = 1000
 const day = 24 * 3600 * second
@@ -26,6 +27,13 @@ const stream = map({
     max: 2, optional: true,
     doc: 'Network costs on which the stream may be sent, whatever the caps allow. Without it the gate alone decides.',
   }),
+  priority: value(oneOf('high', 'normal', 'low'), {
+    default: 'normal', doc: 'Which captures leave first. What has waited for days moves up.',
+  }),
+  optional: value(yesNo, {
+    default: 'no',
+    doc: 'Whether the worker may turn the stream off. It shares no pack with other streams then.',
+  }),
   onSent: value(oneOf('keep', 'delete'), {
     default: 'keep',
     doc: 'What becomes of a capture file once its pack has arrived; `delete` only with `files: whole`.',
@@ -37,16 +45,46 @@ const stream = map({
 }, { doc: 'One kind of capture.', later: ['exclude', 'redact'] })
 
 const cap = map({
-  limit: value(bytes(1), { as: 'limitBytes', doc: 'Most bytes on the wire in one period, both directions.' }),
+  limit: value(bytes(leastCapBytes), { as: 'limitBytes', doc: 'Most bytes on the wire in one period, both directions.' }),
   per: value(
-    oneOf('day', 'week', 'month'),
-    { doc: 'The period; it begins at midnight in `timeZone`, weeks on Monday.' },
+    oneOf('day', 'week', 'month', 'rolling'),
+    { doc: 'The period; it begins at midnight in `timeZone`, weeks on Monday. `rolling`: always the last `days`.' },
   ),
   resetDay: value(integer(1, 31), {
     optional: true,
     doc: 'Day of the month on which a monthly cap starts again; a shorter month uses its last day. Without it: 1.',
   }),
-}, { doc: 'One limit.', later: ['network', 'stream'] })
+  days: value(integer(1, 366), { optional: true, doc: 'How many times 24 hours a `rolling` cap looks back.' }),
+  network: value(name, { optional: true, doc: 'Count only bytes on the network that the worker gave this name.' }),
+  on: value(oneOf('free', 'metered'), { optional: true, doc: 'Count only bytes on networks of this class.' }),
+  stream: value(name, { optional: true, doc: 'Count only bytes of this stream. It shares no pack with others then.' }),
+  pace: value(yesNo, {
+    default: 'no',
+    doc: 'Spread what is left of a weekly or monthly cap over the days that are left; unspent days roll over.',
+  }),
+}, { doc: 'One limit.' })
+
+const plan = map({
+  limit: value(bytes(leastCapBytes), { as: 'limitBytes', doc: 'The worker’s whole data plan, for everything on this machine.' }),
+  per: value(oneOf('day', 'week', 'month'), { default: 'month', doc: 'How often the plan starts again.' }),
+  resetDay: value(integer(1, 31), { optional: true, doc: 'Day of the month on which a monthly plan starts again.' }),
+  keep: value(percent, { as: 'keepPercent', default: '20%', doc: 'What is kept for the person: with less left, nothing is sent.' }),
+  network: value(name, { optional: true, doc: 'Count only what the machine moves on the network of this name.' }),
+}, { optional: true, doc: 'The worker’s data plan, watched through the machine’s own counters.' })
+
+const window = map({
+  days: value(weekdays, { default: 'mon-sun', doc: 'Days on which it begins.' }),
+  from: value(clock, { as: 'fromMinutes', doc: 'Time of day at which it begins, in `timeZone`.' }),
+  to: value(clock, { as: 'toMinutes', doc: 'Time of day at which it ends; not after `from` means the day after.' }),
+}, { doc: 'A time in which sending is allowed.' })
+
+const exemption = map({
+  because: value(oneOf('limited-line', 'no-charger', 'sensitive-work'), {
+    doc: '`limited-line`: send only on networks known to be free. `no-charger`: rest on battery. `sensitive-work`: read and send nothing.',
+  }),
+  streams: list(value(name, { doc: 'A stream.' }), { max: 100, optional: true, doc: 'The streams it is for; all without it.' }),
+  until: value(date, { optional: true, doc: 'The day on which it ends, at its beginning in UTC.' }),
+}, { doc: 'Somebody whom IT spares.' })
 
 const power = map({
   sendAboveBattery: value(percent, {
@@ -57,11 +95,11 @@ const power = map({
     doc: 'At or below this charge all work stops; it starts again 5 points higher.',
   }),
   onPowerSaver: value(
-    oneOf('hold', 'send'),
+    oneOf('hold', 'trickle', 'send'),
     { default: 'hold', doc: 'What to do while the power-saver profile is on.' },
   ),
   onUnknown: value(
-    oneOf('hold', 'send'),
+    oneOf('hold', 'trickle', 'send'),
     { default: 'send', doc: 'What to do when no sensor can tell the power state.' },
   ),
 }, { doc: 'When the battery may be used.' })
@@ -69,10 +107,18 @@ const power = map({
 const network = map({
   onUnknown: value(oneOf('metered', 'free'), { default: 'metered', doc: 'What a network of unknown cost counts as.' }),
   onMetered: value(
-    oneOf('hold', 'send'),
+    oneOf('hold', 'trickle', 'send'),
     { default: 'hold', doc: 'What to do on a metered network; caps count in any case.' },
   ),
 }, { doc: 'When the network may be used.' })
+
+const rates = map({
+  max: value(rate, { as: 'maxBytesPerSecond', optional: true, doc: 'Fastest sending. Without it: as fast as the line is.' }),
+  trickle: value(rate, {
+    as: 'trickleBytesPerSecond', default: '32 kB/s', doc: 'Rate of sending a little, where `trickle` is the answer.',
+  }),
+  yield: value(yesNo, { as: 'yields', default: 'yes', doc: 'Give way to the person’s own traffic: slow down when the line gets slow.' }),
+}, { doc: 'How fast a network destination is sent to.' })
 
 const conditions = map({
   power: value(
@@ -116,12 +162,16 @@ export const options = map({
   network,
   conditions,
   seal,
+  windows: list(window, { max: 50, default: 'none', doc: 'Times in which sending is allowed; without any, always.' }),
+  rate: rates,
+  plan,
+  exemptions: list(exemption, { max: 20, default: 'none', doc: 'Whom IT spares, and why.' }),
   timeZone: value(timeZone, {
     default: { words: 'the system’s', text: ({ timeZone }) => timeZone },
-    doc: 'Where days, weeks and months of caps begin.',
+    doc: 'Where days, weeks and months of caps begin, and whose clock `windows` go by.',
   }),
   effort: value(integer(1, 19), { default: '6', doc: 'zstd level: higher is smaller and slower.' }),
-}, { doc: 'The config file.', later: ['windows', 'rate', 'endpoint'] })
+}, { doc: 'The config file.', later: ['endpoint'] })
 
 type FileConfig = TypeOf<typeof options>
 

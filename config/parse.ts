@@ -2,6 +2,7 @@ import { dirname, resolve } from 'node:path'
 
 import { LineCounter, parseDocument } from 'yaml'
 
+import { capName } from '../src/budget/cap.ts'
 import type { Cap } from '../src/budget/cap.ts'
 import { options } from './options.ts'
 import type { Config } from './options.ts'
@@ -66,12 +67,7 @@ export function checkConfig(text: string, fileName: string, environment: Environ
 
 type FileConfig = Omit<Config, 'caps'> & { readonly caps: readonly Omit<Cap, 'id'>[] }
 
-/** Names the caps by their period, so that a cap keeps its name when the list is reordered or its limit changes. */
+/** Names the caps by what they limit, so that a cap keeps its name when the list is reordered or its limit changes. */
 function complete(fileConfig: FileConfig): Config {
-  return { ...fileConfig, caps: fileConfig.caps.map((cap) => ({ id: `policy-${capPeriod(cap)}`, ...cap })) }
-}
-
-/** `day`, `week`, `month` or `month-15`: caps of the same period limit the same bytes. */
-export function capPeriod({ per, resetDay }: Omit<Cap, 'id' | 'limitBytes'>): string {
-  return per === 'month' && resetDay !== undefined && resetDay !== 1 ? `${per}-${resetDay}` : per
+  return { ...fileConfig, caps: fileConfig.caps.map((cap) => ({ id: `policy-${capName(cap)}`, ...cap })) }
 }

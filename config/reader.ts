@@ -1,6 +1,7 @@
 import { isAlias, isMap, isScalar, isSeq } from 'yaml'
 import type { Document, LineCounter, Node } from 'yaml'
 
+import { maskAddress } from '../src/transfer/tus-address.ts'
 import { maxProblems, printable } from './problem.ts'
 import type { Problem } from './problem.ts'
 import type { ListOption, MapOption, Option, ReadingContext, ValueOption } from './schema.ts'
@@ -69,7 +70,8 @@ export class Reader {
   }
 
   #readValue(option: ValueOption, node: Node | null, key: string): unknown {
-    const text = scalarText(node)
+    const isBoolean = isScalar(node) && typeof node.value === 'boolean'
+    const text = isBoolean && option.type.takesBooleans ? String(node.value) : scalarText(node)
     const value = text === undefined ? undefined : option.type.parse(text, this.#context)
     if (text === undefined || value === undefined) {
       const hint = text === undefined ? undefined : option.type.hint?.(text)
@@ -126,6 +128,7 @@ export class Reader {
   }
 
   #readMap(option: MapOption, node: Found, key: string): unknown {
+    if (node === undefined && option.optional) return undefined
     const entries = this.#entries(option, node, key)
     if (entries === undefined) return undefined
     const result: Record<string, unknown> = {}
@@ -214,7 +217,7 @@ function inWords(node: Node | null): string {
   if (isMap(node)) return 'a map'
   if (isSeq(node)) return 'a list'
   if (!isScalar(node) || node.value === null) return 'nothing'
-  return `"${printable(scalarText(node) ?? JSON.stringify(node.value), 60)}"`
+  return `"${printable(maskAddress(scalarText(node) ?? JSON.stringify(node.value)), 60)}"`
 }
 
 function joinKey(parent: string, field: string): string {

@@ -1,6 +1,6 @@
 import { relative, isAbsolute, sep } from 'node:path'
 
-import type { Cap } from '../src/budget/cap.ts'
+import type { Recurrence } from '../src/budget/cap.ts'
 import type { Config } from './options.ts'
 import { destinationFolder } from './types.ts'
 
@@ -11,7 +11,10 @@ type Report = (key: string, found: string, allowed: string) => void
 export function checkRules(config: Config, report: Report, realPath: (path: string) => string): void {
   checkStreams(config, report)
   checkFolders(config, report, realPath)
-  checkCaps(config.caps, report)
+  checkCaps(config, report)
+  checkPlan(config, report)
+  checkExemptions(config, report)
+  checkWindows(config, report)
   const { sendAboveBatteryPercent, lowBatteryPercent } = config.power
   if (sendAboveBatteryPercent < lowBatteryPercent) {
     report(
@@ -61,14 +64,57 @@ function contains(outer: string, inner: string): boolean {
   return path === '' || (path !== '..' && !path.startsWith(`..${sep}`) && !isAbsolute(path))
 }
 
-function checkCaps(caps: readonly Cap[], report: Report): void {
+function checkCaps({ caps, streams }: Config, report: Report): void {
   for (const [index, cap] of caps.entries()) {
-    if (cap.resetDay !== undefined && cap.per !== 'month') {
-      report(`caps[${index}].resetDay`, `found it for a cap per ${cap.per}`, 'allowed: only with per: month')
+    const key = `caps[${index}]`
+    checkRecurrence(cap, key, report)
+    if (cap.pace && cap.per !== 'week' && cap.per !== 'month') {
+      report(`${key}.pace`, `found it with per: ${cap.per}`, 'allowed: only with per: week or per: month')
     }
+    checkStreamName(cap.stream, `${key}.stream`, streams, report)
     const first = caps.findIndex(({ id }) => id === cap.id)
     if (first < index) {
-      report(`caps[${index}]`, `found the period of caps[${first}] again`, 'allowed: one limit for each period')
+      report(key, `found what caps[${first}] limits again`, 'allowed: one limit for each period of the same bytes')
+    }
+  }
+}
+
+function checkPlan({ plan }: Config, report: Report): void {
+  if (plan) checkRecurrence(plan, 'plan', report)
+}
+
+function checkRecurrence(cap: Recurrence, key: string, report: Report): void {
+  if (cap.resetDay !== undefined && cap.per !== 'month') {
+    report(`${key}.resetDay`, `found it with per: ${cap.per}`, 'allowed: only with per: month')
+  }
+  if (cap.days !== undefined && cap.per !== 'rolling') {
+    report(`${key}.days`, `found it with per: ${cap.per}`, 'allowed: only with per: rolling')
+  }
+  if (cap.days === undefined && cap.per === 'rolling') {
+    report(`${key}.days`, 'missing with per: rolling', 'allowed: a whole number from 1 to 366')
+  }
+}
+
+function checkExemptions({ exemptions, streams }: Config, report: Report): void {
+  for (const [index, exemption] of exemptions.entries()) {
+    for (const [at, name] of (exemption.streams ?? []).entries()) {
+      checkStreamName(name, `exemptions[${index}].streams[${at}]`, streams, report)
+    }
+  }
+}
+
+/** A misspelt name would limit, or spare, nothing at all. */
+function checkStreamName(name: string | undefined, key: string, streams: Config['streams'], report: Report): void {
+  const names = streams.map((stream) => stream.name)
+  if (name === undefined || names.includes(name)) return
+  report(key, `found "${name}", which is no stream`, `allowed: ${names.join(', ')}`)
+}
+
+function checkWindows({ windows }: Config, report: Report): void {
+  for (const [index, { fromMinutes, toMinutes }] of windows.entries()) {
+    if (fromMinutes === toMinutes) {
+      const allowed = 'allowed: another time; without windows sending is allowed at any time'
+      report(`windows[${index}].to`, 'found the same time as from', allowed)
     }
   }
 }

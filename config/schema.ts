@@ -19,6 +19,8 @@ export interface ReadingContext extends Environment {
 export interface ValueType<T> {
   /** Completes the sentence "allowed: …". */
   readonly allowed: string
+  /** YAML's own true and false are read as the texts `true` and `false`; other types refuse them. */
+  readonly takesBooleans?: true
   /** The value, or undefined when the text is not allowed. */
   parse(text: string, context: ReadingContext): T | undefined
   /** More words for a text that was refused, such as what was probably meant, with the punctuation that ends them. */
@@ -67,6 +69,8 @@ export interface MapOption extends Described {
   readonly fields: Readonly<Record<string, Option>>
   /** Keys that are planned: refused with words that say so. */
   readonly later?: readonly string[]
+  /** When the key is absent the property is too; otherwise an absent map is one of defaults. */
+  readonly optional?: true
 }
 
 export type Option = ValueOption | ListOption | MapOption
@@ -84,7 +88,7 @@ export function list<const I extends Omit<ValueOption, 'type'> | MapOption, cons
 
 export function map<
   const F extends Readonly<Record<string, unknown>>,
-  const S extends Described & Pick<MapOption, 'later'>,
+  const S extends Described & Pick<MapOption, 'later' | 'optional'>,
 >(fields: F, settings: S) {
   return { kind: 'map' as const, fields, ...settings }
 }

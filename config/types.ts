@@ -1,9 +1,10 @@
 import { isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
+import { parseTusAddress } from '../src/transfer/tus-address.ts'
 import { nearest } from './nearest.ts'
 import type { ValueType } from './schema.ts'
-import { formatBytes, formatDuration, parseBytes, parseDuration, parsePercent } from './units.ts'
+import { formatBytes, formatDuration, parseBytes, parseClock, parseDate, parseDuration, parsePercent, parseWeekdays } from './units.ts'
 
 /** Most characters of a text value: purposes travel in every manifest. */
 const maxTextLength = 1000
@@ -61,6 +62,36 @@ export const percent: ValueType<number> = {
   parse: parsePercent,
 }
 
+export const yesNo: ValueType<boolean> = {
+  allowed: 'yes or no',
+  takesBooleans: true,
+  parse: (text) => ({ yes: true, true: true, no: false, false: false })[text],
+}
+
+/** Bytes per second. */
+export const rate: ValueType<number> = {
+  allowed: 'a rate such as 500 kB/s, from 1 kB/s to 10 GB/s',
+  parse: (text) => text.endsWith('/s') ? within(parseBytes(text.slice(0, -2).trimEnd()), 1000, 1e10) : undefined,
+}
+
+/** Minutes after midnight. */
+export const clock: ValueType<number> = {
+  allowed: 'a time of day such as "20:00", in quotes',
+  parse: parseClock,
+}
+
+/** Days of the week, 0 is Monday. */
+export const weekdays: ValueType<readonly number[]> = {
+  allowed: 'days such as mon-fri, or sat,sun',
+  parse: parseWeekdays,
+}
+
+/** The first moment of a day in UTC, milliseconds since the epoch. */
+export const date: ValueType<number> = {
+  allowed: 'a date such as 2026-12-31',
+  parse: parseDate,
+}
+
 export function integer(min: number, max: number): ValueType<number> {
   return {
     allowed: `a whole number from ${min} to ${max}`,
@@ -87,16 +118,19 @@ export const glob: ValueType<string> = {
   },
 }
 
-const laterSchemes = /^(https?|s3):/i
-
 /** A destination's address in canonical form. */
 export const destination: ValueType<string> = {
-  allowed: 'file:///absolute/path',
+  allowed: 'file:///absolute/path, or https://host/path',
   parse(text) {
+    if (/^https?:/i.test(text)) return text.includes('@') ? undefined : parseTusAddress(text)?.href
     const path = text.startsWith('file:///') ? destinationFolder(text) : undefined
     return path === undefined ? undefined : pathToFileURL(path).href
   },
-  hint: (text) => laterSchemes.test(text) ? 'not in this version: use file:///…;' : undefined,
+  hint(text) {
+    if (/^s3:/i.test(text)) return 'not in this version;'
+    if (/^https?:.*@/is.test(text)) return 'a user and password are not taken here, where everyone sees them;'
+    return /^http:/i.test(text) ? 'http:// only to this machine itself (localhost);' : undefined
+  },
 }
 
 /** The folder of a `file:///` address, or undefined when it is not one. */

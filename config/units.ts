@@ -68,6 +68,29 @@ export function parseClock(text: string): number | undefined {
   return match ? Number(match[1]) * 60 + Number(match[2]) : undefined
 }
 
+const weekdayNames = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun']
+
+/** Days in `mon-fri`, `sat,sun` or `fri-mon`, ascending, 0 is Monday. Undefined when it names none. */
+export function parseWeekdays(text: string): readonly number[] | undefined {
+  if (text.length > maxTextLength) return undefined
+  const days = new Set<number>()
+  for (const part of text.toLowerCase().split(',')) {
+    const [first = -1, last = first, ...rest] = part.trim().split('-').map((name) => weekdayNames.indexOf(name.trim()))
+    if (first < 0 || last < 0 || rest.length > 0) return undefined
+    for (let day = first; ; day = (day + 1) % 7) {
+      days.add(day)
+      if (day === last) break
+    }
+  }
+  return [...days].sort((a, b) => a - b)
+}
+
+/** The beginning in UTC of a day such as `2026-12-31`. Undefined when there is no such day. */
+export function parseDate(text: string): number | undefined {
+  const time = /^\d{4}-\d{2}-\d{2}$/.test(text) ? Date.parse(`${text}T00:00:00Z`) : NaN
+  return Number.isNaN(time) || new Date(time).toISOString().slice(0, 10) !== text ? undefined : time
+}
+
 function safe(value: bigint): number | undefined {
   return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : undefined
 }

@@ -1,22 +1,32 @@
 import type { Config } from '../config/options.ts'
+import type { Journal } from '../src/journal/journal.ts'
+import type { Settings } from '../src/journal/settings.ts'
 import type { Emit } from '../src/observe/events.ts'
 import type { Sensors } from '../src/scheduler/judge.ts'
 import type { State } from '../src/journal/open-state.ts'
 import { randomBytes } from 'node:crypto'
 import { releaseMemory } from './release-memory.ts'
+import { openSending } from './sending.ts'
+import { readInterfaces } from '../src/budget/interface-counters.ts'
+import { PlanWatch } from '../src/budget/plan-watch.ts'
 import { Capture } from '../src/capture/collect.ts'
 import { Reclaim } from '../src/capture/reclaim.ts'
+import { pauseStateOf, publishPause, samePauseState, type PauseState } from '../src/control/pause-state.ts'
 import { zstdNative } from '../src/compress/zstd-native.ts'
 import { openState } from '../src/journal/open-state.ts'
 import { realDisk } from '../src/journal/real-disk.ts'
-import { readSettings, watchSettings } from '../src/journal/settings.ts'
+import { emptySettings, readSettings, updateSettings, watchSettings } from '../src/journal/settings.ts'
+import { forgotten } from '../src/journal/pause.ts'
 import { lockState } from '../src/journal/state-lock.ts'
+import { networkSecret } from '../src/network/network-secret.ts'
 import { networkSensor } from '../src/network/network-sensor.ts'
 import { Packer } from '../src/pack/packer.ts'
 import { assumedPower, powerSensor } from '../src/power/power-sensor.ts'
-import { fixed } from '../src/scheduler/sensor.ts'
+import { networkIds } from '../src/scheduler/judge.ts'
+import { PauseKeeper } from '../src/scheduler/pause-keeper.ts'
+import { fixed, promptly } from '../src/scheduler/sensor.ts'
 import { Service, type ServiceParts } from '../src/scheduler/service.ts'
-import { openDestination } from '../src/transfer/open-destination.ts'
+import { lookAtClocks, watchSuspend } from '../src/scheduler/suspend.ts'
 import { Sender } from '../src/transfer/sender.ts'
 
 /** Whole epochs can be kept or dropped: a day is what people think in. */
@@ -28,6 +38,8 @@ export interface AssembleOptions {
   readonly config: Config
   readonly emit: Emit
   readonly onProgress?: ServiceParts['onProgress']
+  /** Told of the worker's pause, and of streams that are off, when the service starts and whenever that changes. */
+  readonly onPause?: (state: PauseState) => void
   /** In place of the machine's own: the demo plays its own conditions. */
   readonly sensors?: Sensors
 }
@@ -39,15 +51,65 @@ export interface RunningService extends AsyncDisposable {
   readonly sensors: Sensors
 }
 
-/** Sensors of this machine, or what the config says in their place. */
+/** Sensors of this machine, or what the config says in their place; the worker's word about networks counts. */
 export function machineSensors(config: Config): Sensors {
   const { power, network } = config.conditions
   const clock = Date.now
+  const busAddress = process.env['DBUS_SYSTEM_BUS_ADDRESS']
   return {
-    power: power ? fixed(assumedPower[power], clock) : powerSensor(process.platform, clock),
+    power: power ? fixed(assumedPower[power], clock) : powerSensor({ platform: process.platform, clock, address: busAddress }),
     network: network
       ? fixed({ cost: network }, clock)
-      : networkSensor({ destination: config.destination, clock, busAddress: process.env['DBUS_SYSTEM_BUS_ADDRESS'] }),
+      : networkSensor({
+        destination: config.destination, clock, platform: process.platform, busAddress,
+        secret: () => networkSecret(config.stateFolder),
+        overrides: () => new Map(settingsOrNone(config.stateFolder).networks.flatMap(({ id, cost }) => (cost === 'auto' ? [] : [[id, cost]]))),
+      }),
+  }
+}
+
+/** Settings that cannot be read are told as a fault, by whoever decides; nothing is overridden meanwhile. */
+function settingsOrNone(stateFolder: string): Settings {
+  try {
+    return readSettings(stateFolder)
+  } catch {
+    return emptySettings
+  }
+}
+
+/** The person's data plan, counted by this machine's own counters. `save` keeps the count where that is wanted. */
+export function planWatch(config: Config, journal: Journal, save?: (text: string) => void): PlanWatch | undefined {
+  const { plan, timeZone, stateFolder } = config
+  return plan && new PlanWatch({
+    plan, timeZone, saved: journal.meta('plan'), read: () => readInterfaces(process.platform),
+    networkIds: () => networkIds(settingsOrNone(stateFolder)),
+    ...(save && { save }),
+  })
+}
+
+/** What wakes a service besides sensors and settings: time windows, and the machine's own sleep. */
+async function machineWatches({ windows, timeZone }: Config, emit: Emit, interrupt: () => void): Promise<NonNullable<ServiceParts['watches']>> {
+  const watches = [(wake: () => void) => watchSuspend({
+    address: process.env['DBUS_SYSTEM_BUS_ADDRESS'],
+    onSuspend: () => {
+      emit({ event: 'machine.suspended' })
+      interrupt()
+    },
+    onResume: wake,
+  })]
+  if (windows.length === 0) return watches
+  const { watchWindows } = await import('../src/scheduler/window-clock.ts')
+  return [...watches, (wake: () => void) => watchWindows(windows, timeZone, wake)]
+}
+
+/** Writes the state of the pause down for capture tools, and passes it on, when it is another one than last time. */
+function publisher(stateFolder: string, onPause: ((state: PauseState) => void) | undefined): (settings: Settings | undefined) => void {
+  let told: PauseState | undefined
+  return (settings) => {
+    if (told && settings && samePauseState(told, pauseStateOf(settings, Date.now()))) return
+    const before = told
+    told = publishPause(stateFolder, Date.now())
+    if (!before || !samePauseState(before, told)) onPause?.(told)
   }
 }
 
@@ -55,14 +117,15 @@ export function machineSensors(config: Config): Sensors {
  * Builds the service from its config with the real clock, disk and machine: the one place where all parts meet.
  * Throws `state-locked` when another process serves the state folder, and what `openState` throws.
  */
-export async function assemble({ config, emit, onProgress, sensors = machineSensors(config) }: AssembleOptions): Promise<RunningService> {
+export async function assemble({ config, emit, onProgress, onPause, sensors = machineSensors(config) }: AssembleOptions): Promise<RunningService> {
   const now = Date.now
   await using stack = new AsyncDisposableStack()
   stack.use(lockState(config.stateFolder, now()))
   stack.defer(async () => {
     await Promise.all([sensors.power.close(), sensors.network.close()])
   })
-  const destination = openDestination(config.destination, realDisk)
+  const sending = stack.use(await openSending(config, () => journal))
+  const { destination, setRate } = sending
   const state = await openState({ config, destination, zstd: zstdNative, disk: realDisk, now, emit })
   const { journal, spool, ledger, lineages } = state
   stack.use(journal)
@@ -75,12 +138,26 @@ export async function assemble({ config, emit, onProgress, sensors = machineSens
     journal.releaseMemory()
     releaseMemory()
   }
+  const capture = new Capture({
+    streams: config.streams, cursors: journal, drops: journal.drops, emit, now, randomBytes, onPending: () => service.wake(),
+  })
+  const update = (change: (settings: Settings) => Settings): Settings => updateSettings(config.stateFolder, change)
+  // A new journal knows nothing of earlier pauses, and must not read what they dropped.
+  if (state.isNew && settingsOrNone(config.stateFolder).droppedBefore.length > 0) update(forgotten)
+  const plan = planWatch(config, journal, (text) => journal.setMeta('plan', text))
   const parts: ServiceParts = {
-    config, journal, ledger, sensors, packer, maxSpoolBytes, now, emit, random: Math.random, onRest: rest,
-    capture: new Capture({ streams: config.streams, cursors: journal, emit, now, randomBytes, onPending: () => service.wake() }),
+    config, journal, ledger, packer, maxSpoolBytes, now, emit, random: Math.random, onRest: rest,
+    monotonic: () => performance.now(), clocks: lookAtClocks,
+    sensors: { power: promptly(sensors.power), network: promptly(sensors.network) },
+    wireBytes: (bytes) => destination.wireBytes(bytes),
+    capture,
     reclaim: new Reclaim({ streams: config.streams, cursors: journal, emit }),
     sender: new Sender({ device: config.device, journal, spool, ledger, destination, now, emit }),
     settings: { read: () => readSettings(config.stateFolder), watch: (onChange) => watchSettings(config.stateFolder, onChange) },
+    pauses: new PauseKeeper({ capture, update, emit, publish: publisher(config.stateFolder, onPause) }),
+    watches: await machineWatches(config, emit, () => service.interrupt()),
+    ...(plan && { plan }),
+    ...(setRate && { setRate }),
     ...(onProgress && { onProgress }),
   }
   const service: Service = new Service(parts)

@@ -1,5 +1,8 @@
 import type { Decisions } from '../src/scheduler/judge.ts'
+import type { Emit } from '../src/observe/events.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { LocalApi, pauseRoutes } from '../src/control/local-api.ts'
+import { publishPause, type PauseState } from '../src/control/pause-state.ts'
 import { journalPath, putAside } from '../src/journal/open-state.ts'
 import { realDisk } from '../src/journal/real-disk.ts'
 import { SluiceError } from '../src/observe/error.ts'
@@ -32,8 +35,10 @@ export async function runService(options: AssembleOptions & { readonly signal: A
   let startedAt = 0
   while (!signal.aborted) {
     try {
-      await withSoundJournal(options, async ({ service }) => {
+      await using api = new PauseApi(config.stateFolder, emit)
+      await withSoundJournal({ ...options, onPause: (state) => api.tell(state) }, async ({ service }) => {
         startedAt = Date.now()
+        await api.start()
         emit({ event: 'service.started', device: config.device, streams: config.streams.length })
         await service.run(signal)
       })
@@ -62,4 +67,37 @@ async function withSoundJournal<T>(options: AssembleOptions, work: (running: Run
   }
   await using running = await assemble(options)
   return await work(running)
+}
+
+/** What other programs of this user may ask the service about the worker's pause. Without it the service goes on. */
+class PauseApi implements AsyncDisposable {
+  readonly #stateFolder: string
+  readonly #emit: Emit
+  #api: LocalApi | undefined
+  #state: PauseState | undefined
+
+  constructor(stateFolder: string, emit: Emit) {
+    this.#stateFolder = stateFolder
+    this.#emit = emit
+  }
+
+  async start(): Promise<void> {
+    if (this.#api) return
+    const state = (): PauseState => this.#state ?? publishPause(this.#stateFolder, Date.now())
+    try {
+      this.#api = await LocalApi.start({ stateFolder: this.#stateFolder, routes: pauseRoutes(state) })
+    } catch (error) {
+      if (!(error instanceof SluiceError)) throw error
+      this.#emit({ event: 'control.unavailable', code: error.code, message: error.message })
+    }
+  }
+
+  tell(state: PauseState): void {
+    this.#state = state
+    this.#api?.publish('pause', state)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#api?.[Symbol.asyncDispose]()
+  }
 }

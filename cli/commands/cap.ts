@@ -1,20 +1,32 @@
 import { InvalidArgumentError } from 'commander'
 import type { Command } from 'commander'
 
+import type { Config } from '../../config/options.ts'
 import { formatBytes, parseBytes } from '../../config/units.ts'
 import type { Cap } from '../../src/budget/cap.ts'
+import { leastCapBytes } from '../../src/budget/cap.ts'
+import type { CapStatus } from '../../src/control/status.ts'
 import type { Settings, WorkerCap } from '../../src/journal/settings.ts'
 import { SluiceError } from '../../src/observe/error.ts'
+import type { Clock } from '../../src/scheduler/words.ts'
+import { capInWords, inEffect } from '../cap-words.ts'
 import { addConfig, addJson, configFor, describe } from '../options.ts'
 import type { ConfigOptions } from '../options.ts'
-import { table } from '../output.ts'
 import type { Io } from '../output.ts'
+
+/** As the settings hold at most. */
+const maxWorkerCaps = 32
 
 interface SetOptions extends ConfigOptions {
   readonly resetDay?: number
+  readonly network?: string
+  readonly on?: string
+  readonly stream?: string
+  readonly pace?: true
 }
 
-interface ListedCap extends Cap {
+/** A cap with its use, where something ran on the state folder already. */
+type ListedCap = (Cap | CapStatus) & {
   readonly from: 'policy' | 'worker'
   /** False when another cap is at least as strict wherever this one counts. */
   readonly inEffect: boolean
@@ -23,14 +35,21 @@ interface ListedCap extends Cap {
 export function register(program: Command, io: Io): void {
   const group = describe(program.command('cap'), 'Limit the bytes that Sluice may use. The strictest cap counts.', [
     ['sluice cap set 5GB/month --reset-day 15', 'at most 5 GB from the 15th to the 15th'],
-    ['sluice cap list', 'what applies now'],
+    ['sluice cap list', 'what applies, what is used, and how long it will last'],
   ])
-  describe(addJson(addConfig(group.command('set').argument('<limit...>', 'such as 5GB/month, 1 GB/week or 200MB/day'))
-    .option('--reset-day <day>', 'day of the month on which a monthly cap starts again', dayOfMonth)), 'Set a cap.', [
+  const setting = group.command('set').argument('<limit...>', 'such as 5GB/month, 1 GB/week, 200MB/day, 6GB/30days')
+    .option('--reset-day <day>', 'day of the month on which a monthly cap starts again', dayOfMonth)
+    .option('--network <name>', 'count only what goes over this network of yours')
+    .option('--on <class>', 'count only what goes over metered, or free, networks')
+    .option('--stream <name>', 'count only this stream')
+    .option('--pace', 'spread what is left over the days that are left')
+  describe(addJson(addConfig(setting)), 'Set a cap.', [
     ['sluice cap set 5GB/month', 'replaces your monthly cap'],
-    ['sluice cap set 200MB/day', 'and a daily one beside it'],
+    ['sluice cap set 200MB/day --on metered', 'beside it: at most 200 MB a day where it costs'],
+    ['sluice cap set 6GB/30days', 'in any 30 days, without a reset day'],
+    ['sluice cap set 2GB/month --network home --pace', 'at home, the same share each day'],
   ]).action((words: string[], options: SetOptions) => set(words.join(' '), options, io))
-  describe(addJson(addConfig(group.command('list'))), 'List your caps and those of the policy.', [
+  describe(addJson(addConfig(group.command('list'))), 'List your caps and those of the policy, with their use.', [
     ['sluice cap list', 'with what has an effect'],
   ]).action((options: ConfigOptions) => list(options, io))
   describe(addJson(addConfig(group.command('remove')
@@ -40,39 +59,58 @@ export function register(program: Command, io: Io): void {
 }
 
 async function set(text: string, options: SetOptions, io: Io): Promise<void> {
-  const period = parseCap(text, options.resetDay)
+  const limit = parseCap(text, options)
   const { config, settings: { updateSettings } } = await load(options)
-  const { capPeriod } = await import('../../config/parse.ts')
-  const cap: WorkerCap = { id: capPeriod(period), ...period }
-  const settings = updateSettings(
-    config.stateFolder,
-    (old) => ({ ...old, caps: [...old.caps.filter(({ id }) => id !== cap.id), cap] }),
-  )
-  const caps = listed(config.caps, settings)
+  if (limit.stream !== undefined && !config.streams.some(({ name }) => name === limit.stream)) {
+    const names = config.streams.map(({ name }) => name).join(', ')
+    throw new SluiceError('usage', `there is no stream "${limit.stream}"; there are: ${names}`)
+  }
+  const { capName } = await import('../../src/budget/cap.ts')
+  const cap: WorkerCap = { id: capName(limit), ...limit }
+  let before: WorkerCap | undefined
+  const settings = updateSettings(config.stateFolder, (old) => {
+    before = old.caps.find(({ id }) => id === cap.id)
+    const others = old.caps.filter(({ id }) => id !== cap.id)
+    if (others.length >= maxWorkerCaps) {
+      throw new SluiceError('usage', `you have set ${maxWorkerCaps} caps, the most there can be; remove one first`)
+    }
+    return { ...old, caps: [...others, cap] }
+  })
+  const caps = await listed(config, settings, io.now())
   const ineffective = caps.some((each) => each.from === 'worker' && each.id === cap.id && !each.inEffect)
-  const said = ineffective ? `Set ${inWords(cap)}. It has no effect: a stricter cap applies.` : `Set ${inWords(cap)}.`
-  io.result(options.json, { version: 1, set: cap, caps }, [said, '', ...capTable(caps)])
+  const isNamed = cap.network === undefined || settings.networks.some(({ name }) => name === cap.network)
+  io.result(options.json, { version: 1, set: cap, ...(before && { before }), caps }, [
+    `Set ${capInWords(cap)}.${before ? ` Before: ${capInWords(before)}.` : ''}`
+      + (ineffective ? ' It has no effect: a stricter cap applies.' : ''),
+    ...(isNamed ? [] : [`No network is called ${cap.network} yet: it counts nothing until one is (sluice network list).`]),
+    '',
+    ...await lines(caps, { now: io.now(), timeZone: config.timeZone }),
+  ])
 }
 
 async function list(options: ConfigOptions, io: Io): Promise<void> {
   const { config, settings: { readSettings } } = await load(options)
-  const caps = listed(config.caps, readSettings(config.stateFolder))
-  io.result(options.json, { version: 1, caps }, capTable(caps))
+  const caps = await listed(config, readSettings(config.stateFolder), io.now())
+  io.result(options.json, { version: 1, caps }, await lines(caps, { now: io.now(), timeZone: config.timeZone }))
 }
 
 async function remove(id: string | undefined, options: ConfigOptions, io: Io): Promise<void> {
   const { config, settings: { updateSettings } } = await load(options)
+  let removed: WorkerCap | undefined
   const settings = updateSettings(config.stateFolder, (old) => {
     const gone = id ?? (old.caps.length === 1 ? old.caps[0]?.id : undefined)
-    if (old.caps.some((cap) => cap.id === gone)) return { ...old, caps: old.caps.filter((cap) => cap.id !== gone) }
+    removed = old.caps.find((cap) => cap.id === gone)
+    if (removed) return { ...old, caps: old.caps.filter((cap) => cap !== removed) }
     if (config.caps.some((cap) => cap.id === gone)) {
       throw new SluiceError('usage', `${gone} is set by the policy and stays; you can only set a stricter cap`)
     }
     const yours = old.caps.length === 0 ? 'you have set none' : `yours are: ${old.caps.map((cap) => cap.id).join(', ')}`
     throw new SluiceError('usage', id === undefined ? `which cap? ${yours}` : `there is no cap "${id}"; ${yours}`)
   })
-  const caps = listed(config.caps, settings)
-  io.result(options.json, { version: 1, caps }, ['Removed.', '', ...capTable(caps)])
+  const caps = await listed(config, settings, io.now())
+  const said = removed ? `Removed ${capInWords(removed)}.` : 'Removed.'
+  const shown = await lines(caps, { now: io.now(), timeZone: config.timeZone })
+  io.result(options.json, { version: 1, removed, caps }, [said, '', ...shown])
 }
 
 async function load(options: ConfigOptions) {
@@ -80,19 +118,42 @@ async function load(options: ConfigOptions) {
   return { config, settings }
 }
 
-function parseCap(text: string, resetDay: number | undefined): Omit<Cap, 'id'> {
-  const [, amount = '', per] = /^(.*?)\s*\/\s*(day|week|month)$/.exec(text) ?? []
+function parseCap(text: string, options: SetOptions): Omit<Cap, 'id'> {
+  const [, amount = '', period = '', count] = /^(.*?)\s*\/\s*(day|week|month|(\d{1,3}) ?days?)$/.exec(text) ?? []
   const limitBytes = parseBytes(amount)
-  if (!limitBytes || (per !== 'day' && per !== 'week' && per !== 'month')) {
+  const days = count === undefined ? undefined : Number(count)
+  const per = days === undefined ? (['day', 'week', 'month'] as const).find((word) => word === period) : 'rolling'
+  if (!limitBytes || per === undefined || (days !== undefined && (days < 1 || days > 366))) {
     throw new SluiceError(
       'usage',
-      `"${text}" is no cap: allowed are a size and a period such as 5GB/month, 1GB/week or 200MB/day`,
+      `"${text}" is no cap: allowed are a size and a period such as 5GB/month, 1GB/week, 200MB/day or 6GB/30days (at most 366)`,
     )
   }
-  if (resetDay !== undefined && per !== 'month') {
-    throw new SluiceError('usage', `--reset-day is for caps per month, not per ${per}`)
+  if (limitBytes < leastCapBytes) {
+    throw new SluiceError('usage', `a cap takes at least ${formatBytes(leastCapBytes)}: with less nothing could ever be sent. To send nothing: sluice pause`)
   }
-  return { limitBytes, per, ...(resetDay === undefined ? {} : { resetDay }) }
+  const { resetDay, pace } = options
+  if (resetDay !== undefined && per !== 'month') {
+    throw new SluiceError('usage', `--reset-day is for caps per month, not per ${period}`)
+  }
+  if (pace && per !== 'month' && per !== 'week') {
+    throw new SluiceError('usage', `--pace is for caps per week or month, not per ${period}`)
+  }
+  return {
+    limitBytes, per,
+    ...(resetDay !== undefined && { resetDay }), ...(days !== undefined && { days }),
+    ...scopeOf(options), ...(pace && { pace }),
+  }
+}
+
+function scopeOf({ network, on, stream }: SetOptions): Pick<Cap, 'network' | 'on' | 'stream'> {
+  if (on !== undefined && on !== 'free' && on !== 'metered') {
+    throw new SluiceError('usage', `"${on}" is no class of network: allowed are metered and free`)
+  }
+  if (network !== undefined && !/^[a-z0-9][a-z0-9._-]{0,63}$/.test(network)) {
+    throw new SluiceError('usage', `"${network}" is no name of a network: see sluice network list`)
+  }
+  return { ...(network !== undefined && { network }), ...(on !== undefined && { on }), ...(stream !== undefined && { stream }) }
 }
 
 function dayOfMonth(text: string): number {
@@ -101,34 +162,24 @@ function dayOfMonth(text: string): number {
   return day
 }
 
-function listed(policy: readonly Cap[], settings: Settings): ListedCap[] {
-  const all = [
-    ...policy.map((cap) => ({ ...cap, from: 'policy' as const })),
+async function listed(config: Config, settings: Settings, now: number): Promise<ListedCap[]> {
+  const { readCaps } = await import('../../src/control/status.ts')
+  const used = readCaps(config, settings, now)
+  const all: Omit<ListedCap, 'inEffect'>[] = used ? [...used] : [
+    ...config.caps.map((cap) => ({ ...cap, from: 'policy' as const })),
     ...settings.caps.map((cap) => ({ ...cap, from: 'worker' as const })),
   ]
-  return all.map((cap, index) => ({
-    ...cap,
-    inEffect: !all.some((other, at) => countsWherever(other, cap)
-      && (other.limitBytes < cap.limitBytes || (other.limitBytes === cap.limitBytes && at < index))),
-  }))
+  const effects = inEffect(all)
+  return all.map((cap, index) => ({ ...cap, inEffect: effects[index] ?? true }))
 }
 
-/** Whether every period of `inner` lies within one of `outer`, so that a limit of `outer` is also one of `inner`. */
-function countsWherever(outer: Cap, inner: Cap): boolean {
-  return inner.per === 'day' || (inner.per === outer.per && (inner.resetDay ?? 1) === (outer.resetDay ?? 1))
-}
-
-function inWords({ limitBytes, per, resetDay }: Cap): string {
-  return `${formatBytes(limitBytes)} per ${per}${resetDay === undefined ? '' : ` from day ${resetDay}`}`
-}
-
-function capTable(caps: readonly ListedCap[]): string[] {
+/** Each cap with its id in front of what there is to say of it. */
+async function lines(caps: readonly ListedCap[], clock: Clock): Promise<string[]> {
   if (caps.length === 0) return ['There is no cap. Set one with: sluice cap set 5GB/month']
-  const rows = caps.map((cap) => [
-    cap.id,
-    inWords(cap),
-    cap.from === 'policy' ? 'policy' : 'you',
-    cap.inEffect ? 'applies' : 'a stricter one applies',
+  const [{ wrap }, { useInWords }] = await Promise.all([import('../../src/scheduler/words.ts'), import('../cap-use.ts')])
+  return caps.flatMap((cap) => [
+    ...wrap(`${cap.id}: ${capInWords(cap)}, set by ${cap.from === 'policy' ? 'the policy' : 'you'}`
+      + `${cap.inEffect ? '' : '; a stricter one applies'}`, 80, '  ', ''),
+    ...('usedBytes' in cap ? wrap(useInWords(cap, clock), 80, '  ') : []),
   ])
-  return table([['id', 'limit', 'set by', ''], ...rows])
 }

@@ -1,24 +1,34 @@
 import type { Command } from 'commander'
 
-import { addConfig, addJson, configFor, describe } from '../options.ts'
-import type { ConfigOptions } from '../options.ts'
+import type { Pause } from '../../src/journal/settings.ts'
+import { timeInWords } from '../../src/scheduler/words.ts'
+import { addJson, describe } from '../options.ts'
 import type { Io } from '../output.ts'
+import { addState, statePlace } from '../state-place.ts'
+import type { StateOptions } from '../state-place.ts'
 
 export function register(program: Command, io: Io): void {
-  describe(addJson(addConfig(program.command('resume'))), 'End a pause.', [
+  describe(addJson(addState(program.command('resume'))), 'End a pause.', [
     ['sluice resume', 'sending goes on as soon as nothing else holds it'],
-  ]).action((options: ConfigOptions) => resume(options, io))
+  ]).action((options: StateOptions) => resume(options, io))
 }
 
-async function resume(options: ConfigOptions, io: Io): Promise<void> {
-  const [{ config }, { updateSettings }] = await Promise.all([
-    configFor(options),
-    import('../../src/journal/settings.ts'),
+async function resume(options: StateOptions, io: Io): Promise<void> {
+  const [{ stateFolder, timeZone }, { changeSettings }, { endPastPause, endPause }] = await Promise.all([
+    statePlace(options, io),
+    import('../../src/control/pause-state.ts'),
+    import('../../src/journal/pause.ts'),
   ])
-  let wasPaused = false
-  updateSettings(config.stateFolder, ({ pause, ...rest }) => {
-    wasPaused = pause !== undefined && (pause.until === undefined || pause.until > io.now())
-    return rest
+  const now = io.now()
+  let ended: Pause | undefined
+  changeSettings(stateFolder, now, (settings) => {
+    const current = endPastPause(settings, now)
+    ended = current.pause
+    return endPause(current, now)
   })
-  io.result(options.json, { version: 1, paused: false, wasPaused }, [wasPaused ? 'Resumed.' : 'There was no pause.'])
+  const clock = { now, timeZone }
+  io.result(options.json, { version: 1, paused: false, wasPaused: ended !== undefined, ...(ended && { ended }) }, [
+    ended ? 'Resumed.' : 'There was no pause.',
+    ...(ended?.captures === 'drop' ? [`What was captured since ${timeInWords(ended.since, clock)} is never read.`] : []),
+  ])
 }

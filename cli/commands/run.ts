@@ -93,20 +93,24 @@ interface Held {
   readonly decision: Decision
 }
 
+/** What merely slows is not held. */
 function heldQueues(decisions: ReadonlyMap<string, Decision>, config: Config): Held[] {
-  return queuesOf(config.streams).flatMap(({ name, streams }) => {
+  // A queue that holds but one stream is named after it.
+  const alone = new Set([...decisions.keys()].flatMap((name) => name.split('/').slice(1)))
+  return queuesOf(config.streams, alone).flatMap(({ name, streams }) => {
     const decision = decisions.get(name)
-    return decision && decision.reasons.length > 0 ? [{ streams: streams.map((stream) => stream.name), decision }] : []
+    return decision?.send === 'hold' || decision?.prepare === 'hold' ? [{ streams: streams.map((stream) => stream.name), decision }] : []
   })
 }
 
 function print({ json }: RunOptions, io: Io, tally: Tally & { readonly unsettledFiles: number }, backlog: { packs: number; bytes: number }, held: readonly Held[]): void {
-  const reasons = [...new Map(held.flatMap(({ decision }) => decision.reasons).map((reason) => [reason.code, reason])).values()]
+  const holding = held.flatMap(({ decision }) => decision.reasons.filter(({ level }) => level === 'hold'))
+  const reasons = [...new Map(holding.map((reason) => [reason.code, reason])).values()]
   for (const reason of reasons) io.note(`held: ${reason.evidence} (${reason.code})`)
   if (reasons.length > 0) io.note('See: sluice why')
   const shape = {
     version: 1, ...tally, backlogPacks: backlog.packs, backlogBytes: backlog.bytes,
-    held: held.map(({ streams, decision }) => ({ streams, reasons: decision.reasons.map(({ code }) => code) })),
+    held: held.map(({ streams, decision }) => ({ streams, reasons: decision.reasons.filter(({ level }) => level === 'hold').map(({ code }) => code) })),
   }
   io.result(json, shape, [
     `read ${formatBytes(tally.readBytes)}, ${formatBytes(tally.newBytes)} of it new`,

@@ -10,16 +10,18 @@ export function register(program: Command, io: Io): void {
 }
 
 async function why(options: ConfigOptions, io: Io): Promise<void> {
-  const [{ statusFor }, { explain }] = await Promise.all([import('../status-for.ts'), import('../../src/scheduler/explain.ts')])
+  const [{ statusFor }, { explain, headline }] = await Promise.all([import('../status-for.ts'), import('../../src/scheduler/explain.ts')])
   const { config } = await configFor(options)
   const now = io.now()
   const status = await statusFor(config, now)
-  const queues = status?.queues ?? []
-  const lines = queues.flatMap(({ streams, decision }) => [
-    ...(queues.length > 1 ? [`For ${streams.join(', ')}:`] : []),
-    ...explain(decision, { now, timeZone: config.timeZone }),
-    '',
-  ])
-  const nothing = status ? [] : ['Sluice has not run on this state folder yet. Start it with: sluice run']
-  io.result(options.json, { version: 1, queues }, [...lines.slice(0, -1), ...nothing])
+  if (!status) {
+    io.result(options.json, { version: 1, queues: [] }, ['Sluice has not run on this state folder yet. Start it with: sluice run'])
+    return
+  }
+  const { running, queues, sendNow } = status
+  io.result(
+    options.json,
+    { version: 1, answer: headline(status), ...(running && { running }), ...(sendNow && { sendNow }), queues },
+    explain(status, { now, timeZone: config.timeZone }),
+  )
 }

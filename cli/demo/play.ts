@@ -110,7 +110,7 @@ async function playSpells(config: Config, machine: Machine, story: Story, second
     await at(spells.pause[0])
     const until = start + Math.round(spells.pause[1] * seconds * 1000)
     story.line(`you pause for ${Math.round((until - Date.now()) / 1000)} s (sluice pause)`)
-    updateSettings(config.stateFolder, (settings) => ({ ...settings, pause: { since: Date.now(), until } }))
+    updateSettings(config.stateFolder, (settings) => ({ ...settings, pause: { since: Date.now(), until, captures: 'hold' } }))
     await at(spells.unplugged[0])
     story.line('the charger is unplugged; the battery is at 32 %')
     machine.power.set({ supply: 'battery', percent: 32, saver: 'off' })

@@ -1,10 +1,15 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { periodAt } from './cap.ts'
-import type { Cap, CapUse } from './cap.ts'
+import type { NetworkClass } from '../scheduler/conditions.ts'
+import { dayMs } from './civil-day.ts'
+import { clockBackMs, dateAfter } from './clock-back.ts'
+import type { Scope, UsageSource } from './usage.ts'
 
-/** The ledger's table; the journal creates it with its own. Times are milliseconds since the epoch. */
-export const ledgerSchema = `
-  CREATE TABLE ledger (
+/**
+ * The ledger's table, as steps from each version of the journal to the next. Times are milliseconds since the epoch.
+ * Entries without a class come from before networks were told apart, or from a rebuild.
+ */
+export const ledgerSchema = [
+  `CREATE TABLE ledger (
     id INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,
     queue TEXT NOT NULL,
@@ -13,7 +18,16 @@ export const ledgerSchema = `
     settled_bytes INTEGER CHECK (settled_bytes >= 0)
   ) STRICT;
   CREATE INDEX ledger_at ON ledger (at);
-`
+  `,
+  `ALTER TABLE ledger ADD COLUMN network TEXT;
+  ALTER TABLE ledger ADD COLUMN class TEXT CHECK (class IN ('free', 'metered'));
+  ALTER TABLE ledger ADD COLUMN stream TEXT;
+  ALTER TABLE ledger ADD COLUMN extends INTEGER;
+  CREATE INDEX ledger_extends ON ledger (extends) WHERE extends IS NOT NULL;
+  DROP INDEX ledger_at;
+  CREATE INDEX ledger_use ON ledger (at, class, network, stream, settled_bytes, reserved_bytes);
+  `,
+] as const
 
 /** Bytes about to go on the wire. */
 export interface Reservation {
@@ -23,69 +37,180 @@ export interface Reservation {
   readonly pack: string
   /** Most bytes that may be sent before `settle`. */
   readonly bytes: number
+  /** Id of the network, 12 hex digits; missing when it cannot be told. */
+  readonly network?: string
+  /** Missing when nothing is known of where they went: they count for every network, class and stream then. */
+  readonly on?: NetworkClass
+  /** The stream, of a queue that holds but one. */
+  readonly stream?: string
 }
 
-/** No right clock shows an earlier time: 2026-01-01, before there was any Sluice. Machines that lost their time start years before. */
-const earliestNow = Date.UTC(2026, 0, 1)
+/** What went over one network. */
+export interface NetworkUse {
+  readonly id: string
+  readonly firstAt: number
+  readonly lastAt: number
+  readonly bytes: number
+}
 
-/** Twice the longest period of a cap: a clock that went back by less is taken for wrong now, not for wrong before. */
-const clockBackMs = 62 * 86_400_000
+/** Every offset from UTC is a multiple of this, so no period of days, weeks or months begins inside one. */
+const quarterMs = 15 * 60_000
+
+/** Older entries are out of every period: the longest is 366 days, and the clock may be wrong by two months. */
+const keptMs = 368 * dayMs + clockBackMs
+
+const bytesOf = 'coalesce(settled_bytes, reserved_bytes)'
+
+/** Parameters: date, network, class, stream; null: any. */
+const inScope = `at >= ?1 AND (class IS NULL
+  OR ((?2 IS NULL OR network = ?2) AND (?3 IS NULL OR class = ?3) AND (?4 IS NULL OR stream = ?4)))`
+
+/** What is summed up: settled, dated before ?1, and of one day, class, network and stream. */
+const oldGroups = `FROM ledger WHERE at < ?1 AND settled_bytes IS NOT NULL
+  GROUP BY at / ${dayMs}, class, network, stream`
 
 /**
  * Every wire byte, reserved before it is sent and settled after. It never shows less than was sent: a reservation that
  * a crash left open counts in full for good.
  *
  * When the clock goes back nothing becomes free. Entries dated after now count in every period that began before them,
- * and a new entry is dated like the last one, so that it still counts once the clock is right again. Only a step back of
- * more than two months is believed (a clock that ran far ahead was put right): later entries then bear their own date.
+ * and a new entry is dated like the last one (see `dateAfter`).
  *
- * The database must be open with `synchronous=FULL`: durability of `reserve` rests on it.
+ * Entries that no period can reach any more are summed up by day, network, class and stream, dated like the last of
+ * them.
+ *
+ * The database must be open with `synchronous=FULL`: durability of `reserve` and `extend` rests on it.
  */
-export class Ledger {
-  readonly #reserve: StatementSync
-  readonly #settle: StatementSync
-  readonly #last: StatementSync
-  readonly #used: StatementSync
+export class Ledger implements UsageSource {
+  readonly #db: DatabaseSync
+  readonly #statements = new Map<string, StatementSync>()
+  /** When entries were last summed up, in days. */
+  #tidiedDay: number | undefined
 
   constructor(db: DatabaseSync) {
-    this.#reserve = db.prepare('INSERT INTO ledger (at, queue, pack, reserved_bytes) VALUES (?, ?, ?, ?)')
-    this.#settle = db.prepare('UPDATE ledger SET settled_bytes = ? WHERE id = ? AND settled_bytes IS NULL RETURNING reserved_bytes')
-    this.#last = db.prepare('SELECT at FROM ledger ORDER BY id DESC LIMIT 1')
-    this.#used = db.prepare('SELECT coalesce(sum(coalesce(settled_bytes, reserved_bytes)), 0) AS bytes FROM ledger WHERE at >= ?')
+    this.#db = db
+  }
+
+  #sql(sql: string): StatementSync {
+    const known = this.#statements.get(sql)
+    if (known) return known
+    const prepared = this.#db.prepare(sql)
+    this.#statements.set(sql, prepared)
+    return prepared
   }
 
   /** Sets bytes aside. Durable when this returns, or with the transaction it is called in. Returns the id to settle. */
-  reserve({ now, queue, pack, bytes }: Reservation): number {
+  reserve({ now, queue, pack, bytes, network, on, stream }: Reservation): number {
     assertBytes(bytes)
-    return Number(this.#reserve.run(this.#dateOf(now), queue, pack, bytes).lastInsertRowid)
+    const at = this.#dateOf(now)
+    this.#tidy(at)
+    const insert = this.#sql(`INSERT INTO ledger (at, queue, pack, reserved_bytes, network, class, stream)
+      VALUES (?, ?, ?, ?, ?, ?, ?)`)
+    return Number(insert.run(at, queue, pack, bytes, network ?? null, on ?? null, stream ?? null).lastInsertRowid)
+  }
+
+  /** Sets more aside for an open reservation, which counts in the period that holds `now`. Durable like `reserve`. */
+  extend(id: number, moreBytes: number, now: number): void {
+    assertBytes(moreBytes)
+    const last = this.#open(id).at(-1)
+    const at = this.#dateOf(now)
+    // All of it is dated now then: no calendar period began in between, and rolling ones count it a little longer.
+    if (last && last.id === this.#newest()?.id && Math.floor(last.at / quarterMs) === Math.floor(at / quarterMs)) {
+      const update = this.#sql('UPDATE ledger SET at = ?, reserved_bytes = reserved_bytes + ? WHERE id = ?')
+      update.run(at, moreBytes, last.id)
+      return
+    }
+    this.#sql(`INSERT INTO ledger (at, queue, pack, reserved_bytes, network, class, stream, extends)
+      SELECT ?, queue, pack, ?, network, class, stream, id FROM ledger WHERE id = ?`).run(at, moreBytes, id)
   }
 
   /**
    * Puts what was really sent in place of the reservation, and returns how many bytes went beyond it: anything but 0 is
-   * a defect, recorded in full all the same. A reservation is settled once.
+   * a defect, recorded in full all the same. A reservation is settled once. What was sent used up what was set aside
+   * first.
    */
   settle(id: number, bytes: number): number {
     assertBytes(bytes)
-    const row = this.#settle.get(bytes, id)
-    if (!row) throw new Error(`ledger entry ${id} is not an open reservation`)
-    return Math.max(0, bytes - Number(row['reserved_bytes']))
+    const parts = this.#open(id)
+    let rest = bytes
+    this.#atOnce(() => {
+      for (const [index, part] of parts.entries()) {
+        const own = index === parts.length - 1 ? rest : Math.min(rest, part.reservedBytes)
+        this.#sql('UPDATE ledger SET settled_bytes = ? WHERE id = ?').run(own, part.id)
+        rest -= own
+      }
+    })
+    return Math.max(0, bytes - parts.reduce((sum, part) => sum + part.reservedBytes, 0))
   }
 
-  /** Bytes of all entries dated `at` or later: what was settled, and all of what is still reserved. */
-  usedSince(at: number): number {
-    return Number(this.#used.get(at)?.['bytes'])
+  usedSince(at: number, { network, on, stream }: Scope = {}): number {
+    const row = this.#sql(`SELECT coalesce(sum(${bytesOf}), 0) AS bytes FROM ledger WHERE ${inScope}`)
+      .get(at, network ?? null, on ?? null, stream ?? null)
+    return Number(row?.['bytes'])
   }
 
-  /** What is used of `cap` in the period that holds `now`. */
-  use(cap: Cap, now: number, timeZone: string): CapUse {
-    const period = periodAt(cap, now, timeZone)
-    return { ...cap, ...period, usedBytes: this.usedSince(period.start) }
+  oldestSince(at: number, { network, on, stream }: Scope = {}): number | undefined {
+    const row = this.#sql(`SELECT at FROM ledger WHERE ${inScope} AND ${bytesOf} > 0 ORDER BY at LIMIT 1`)
+      .get(at, network ?? null, on ?? null, stream ?? null)
+    return row && Number(row['at'])
+  }
+
+  /** The networks that bytes went over, the latest first. */
+  networks(): NetworkUse[] {
+    return this.#sql(`SELECT network, min(at) AS first, max(at) AS last, sum(${bytesOf}) AS bytes
+      FROM ledger WHERE network IS NOT NULL GROUP BY network ORDER BY last DESC, network`).all().map((row) => ({
+      id: String(row['network']),
+      firstAt: Number(row['first']),
+      lastAt: Number(row['last']),
+      bytes: Number(row['bytes']),
+    }))
+  }
+
+  /** The parts of an open reservation, in the order in which they were set aside. */
+  #open(id: number): { readonly id: number; readonly at: number; readonly reservedBytes: number }[] {
+    const rows = this.#sql(`SELECT id, at, reserved_bytes FROM ledger
+      WHERE ((id = ?1 AND extends IS NULL) OR extends = ?1) AND settled_bytes IS NULL ORDER BY id`).all(id)
+    const parts = rows.map((row) => (
+      { id: Number(row['id']), at: Number(row['at']), reservedBytes: Number(row['reserved_bytes']) }
+    ))
+    if (parts[0]?.id !== id) throw new Error(`ledger entry ${id} is not an open reservation`)
+    return parts
+  }
+
+  #newest(): { readonly id: number; readonly at: number } | undefined {
+    const row = this.#sql('SELECT id, at FROM ledger ORDER BY id DESC LIMIT 1').get()
+    return row && { id: Number(row['id']), at: Number(row['at']) }
   }
 
   #dateOf(now: number): number {
-    const last = Number(this.#last.get()?.['at'] ?? now)
-    const clockIsBehind = last > now && (last - now <= clockBackMs || now < earliestNow)
-    return clockIsBehind ? last : now
+    return dateAfter(this.#newest()?.at ?? now, now)
+  }
+
+  /** Once a day at most. Reservations that a crash left open stay as they are: they are few, and one may be in use. */
+  #tidy(at: number): void {
+    const day = Math.floor(at / dayMs)
+    if (day === this.#tidiedDay) return
+    this.#tidiedDay = day
+    this.#atOnce(() => {
+      this.#sql(`UPDATE ledger
+        SET at = last, reserved_bytes = bytes, settled_bytes = bytes, queue = '', pack = '', extends = NULL
+        FROM (SELECT max(id) AS keep, max(at) AS last, sum(settled_bytes) AS bytes ${oldGroups} HAVING count(*) > 1)
+        WHERE id = keep`).run(at - keptMs)
+      this.#sql(`DELETE FROM ledger
+        WHERE at < ?1 AND settled_bytes IS NOT NULL AND id NOT IN (SELECT max(id) ${oldGroups})`).run(at - keptMs)
+    })
+  }
+
+  /** All of `work` or nothing, inside a transaction of the caller's or by itself. */
+  #atOnce(work: () => void): void {
+    this.#db.exec('SAVEPOINT ledger')
+    try {
+      work()
+      this.#db.exec('RELEASE ledger')
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK TO ledger; RELEASE ledger')
+      throw error
+    }
   }
 }
 

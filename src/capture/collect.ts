@@ -1,4 +1,6 @@
 import type { BigIntStats } from 'node:fs'
+import type { DroppingPause } from './drop-store.ts'
+import { Drops, type DropReport } from './drops.ts'
 import { Lane, retryMs, type CaptureOptions, type Pending } from './lane.ts'
 import { plainMark, type Mark } from './marks.ts'
 import { polled } from './pace.ts'
@@ -10,6 +12,7 @@ import { EventMeter } from './watcher.ts'
 import { openForWriting, type Writers } from './writers.ts'
 
 export type { CursorStore } from './lane.ts'
+export type { DropReport } from './drops.ts'
 
 /** Cursors of gone files that wait to be fetched; what is beyond is found by the next scan. */
 const goneLimit = 10_000
@@ -32,12 +35,16 @@ export interface TakesOptions {
 export class Capture {
   readonly #options: CaptureOptions
   readonly #lanes: readonly Lane[]
+  readonly #drops = new Map<Lane, Drops>()
+  /** Since when a dropping pause lasts, as far as told. */
+  #droppingSince: number | undefined
   #gone: Cursor[] = []
   #isStarted = false
 
   constructor(options: CaptureOptions) {
     this.#options = options
     this.#lanes = options.streams.map((stream) => new Lane(stream, options))
+    for (const lane of this.#lanes) this.#drops.set(lane, new Drops(lane, options, options.drops))
   }
 
   /** Begins watching, and marks every stream for a scan: something may have happened while nobody watched. */
@@ -55,9 +62,38 @@ export class Capture {
     for (const lane of this.#lanes) lane.stop()
   }
 
-  /** The streams the worker has paused: until told otherwise `pending` looks at none of their files. Marks are kept. */
+  /**
+   * The streams that the worker turned off: until told otherwise none of their files is opened, an open one is read no
+   * further, and none of their folders is listed. What is written meanwhile is marked, and read once they are on again.
+   */
   pause(streams: ReadonlySet<string>): void {
-    for (const lane of this.#lanes) lane.paused = streams.has(lane.stream.name)
+    for (const lane of this.#lanes) {
+      const isBack = lane.paused && !streams.has(lane.stream.name)
+      lane.paused = streams.has(lane.stream.name)
+      if (isBack && lane.pending()) this.#options.onPending?.()
+    }
+  }
+
+  /**
+   * A dropping pause has begun: notes what every file was, by listing folders and looking at sizes and times. Until
+   * `dropBetween`, `takes` hands out nothing. Call when `takes` has ended; may be called again for the same pause.
+   */
+  async drawLine({ since }: { readonly since: number }): Promise<void> {
+    this.#droppingSince = since
+    for (const drops of this.#drops.values()) await drops.drawLine(since)
+  }
+
+  /**
+   * A dropping pause is over: what may have been written in it is never read. Durable when this returns; a pause that was
+   * applied is not applied again. A stream whose folder is missing now is not read before it was applied there, too. Call
+   * when `takes` has ended, the oldest pause first, and before anything is read.
+   */
+  async dropBetween(pause: DroppingPause): Promise<readonly DropReport[]> {
+    for (const drops of this.#drops.values()) drops.add(pause)
+    const reports: DropReport[] = []
+    for (const drops of this.#drops.values()) reports.push(await drops.applyDue())
+    if (this.#droppingSince === pause.since) this.#droppingSince = undefined
+    return reports.filter(({ files }) => files > 0)
   }
 
   /** What waits, per stream that has anything. Cheap: looks only at files that changed since the last call. */
@@ -88,29 +124,39 @@ export class Capture {
     let found: Promise<Writers> | undefined
     const writers = (): Promise<Writers> => (found ??= openForWriting(this.#options.now))
     for (const lane of this.#lanes) {
-      if (options.signal?.aborted) return
-      if (options.streams?.has(lane.stream.name) ?? !lane.paused) yield* this.#takesOf(lane, options, writers)
+      if (options.signal?.aborted || this.#droppingSince !== undefined) return
+      if (!lane.paused && (options.streams?.has(lane.stream.name) ?? true)) yield* this.#takesOf(lane, options, writers)
     }
   }
 
   async *#takesOf(lane: Lane, { asItStands, signal }: TakesOptions, writers: () => Promise<Writers>): AsyncGenerator<FileTake> {
     const root = lane.checkRoot()
     if (root === undefined) return
+    const drops = this.#drops.get(lane)
+    await drops?.applyDue()
+    if (drops?.isClear === false) return
     if (asItStands || lane.unwatchable) lane.marks.needScan(this.#options.now())
     const waiting = lane.marks.drain()
     const gone = (cursor: Cursor): boolean => this.#gone.length < goneLimit && this.#gone.push(cursor) > 0
-    const pass = new Pass({ lane, root, asItStands, capture: this.#options, writers, gone })
+    const pass = new Pass({ lane, root, asItStands, capture: this.#options, drops, writers, gone })
+    const isStopped = (): boolean => signal?.aborted === true || lane.paused || this.#droppingSince !== undefined
     let isComplete = false
     try {
       for await (const { key, stats } of waiting.scan ? scanned(lane, root) : marked(lane, root, waiting.paths, pass)) {
-        if (signal?.aborted) return
-        const take = await pass.visit(key, stats, waiting.paths.get(key))
+        if (isStopped()) return
+        let take = await pass.visit(key, stats, waiting.paths.get(key))
         waiting.paths.delete(key)
-        if (!take) continue
         try {
-          yield take
+          while (take) {
+            try {
+              yield take
+            } finally {
+              await take[Symbol.asyncDispose]()
+            }
+            take = isStopped() ? undefined : pass.beyond()
+          }
         } finally {
-          await take[Symbol.asyncDispose]()
+          pass.leave()
         }
       }
       isComplete = true

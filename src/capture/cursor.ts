@@ -1,6 +1,7 @@
 import { sameContentFacts, sameState } from './facts.ts'
+import { spanFrom, type Hole } from './holes.ts'
 import type { FileKind } from './stream.ts'
-import type { Cursor, FileFacts } from './take.ts'
+import { positionOf, type Cursor, type FileFacts } from './take.ts'
 
 /** What is known about a file before it is opened. */
 export interface Sighting {
@@ -11,6 +12,8 @@ export interface Sighting {
   /** The cursor of this device and inode, and the latest one of this path. */
   readonly byInode: Cursor | undefined
   readonly byPath: Cursor | undefined
+  /** `append`: bytes that are never read. */
+  readonly holes: readonly Hole[]
 }
 
 /**
@@ -34,9 +37,11 @@ export function decide(sighting: Sighting, matches?: boolean): Verdict {
   return byPath ? { kind: 'begin', because: 'replaced', former: byPath } : { kind: 'begin', because: 'new' }
 }
 
-function decideAppend({ facts, isHere }: Sighting, cursor: Cursor, matches: boolean | undefined): Verdict {
-  if (facts.sizeBytes < cursor.offset) return { kind: 'begin', because: 'truncated', former: cursor }
-  const nothingNew = facts.sizeBytes === cursor.offset && isHere(cursor)
+function decideAppend({ facts, isHere, holes }: Sighting, cursor: Cursor, matches: boolean | undefined): Verdict {
+  const position = positionOf(cursor)
+  if (facts.sizeBytes < position) return { kind: 'begin', because: 'truncated', former: cursor }
+  const { start, end } = spanFrom(holes, position, facts.sizeBytes)
+  const nothingNew = start === end && isHere(cursor)
   if (nothingNew && sameState(facts, cursor.facts)) return { kind: 'unchanged' }
   if (matches === undefined) return { kind: 'check', cursor }
   if (!matches) return { kind: 'begin', because: 'replaced', former: cursor }

@@ -1,4 +1,4 @@
-import type { BigIntStats } from 'node:fs'
+import { statSync, type BigIntStats } from 'node:fs'
 import type { FileFacts } from './take.ts'
 
 /** Coarsest step in which file systems date a change. Two changes within one step look like one. */
@@ -29,3 +29,13 @@ export function unsettled(facts: FileFacts, now: number): boolean {
   // Either way: `now` is whole milliseconds, so a change of this moment may seem to lie ahead.
   return Math.abs(now - facts.changedUs / 1000) < fileClockStepMs
 }
+
+/**
+ * When the file was made, microseconds since the epoch; 0 where the file system does not tell. Without statx(2), which old
+ * kernels and some containers lack, the time of the last change stands in its place; proc(5) shows it, for it keeps none.
+ */
+export function bornUs(stats: Pick<BigIntStats, 'birthtimeNs'>): number {
+  return (tellsBirths ??= process.platform !== 'linux' || statSync('/proc/self').birthtimeMs === 0) ? Number(stats.birthtimeNs / 1000n) : 0
+}
+
+let tellsBirths: boolean | undefined

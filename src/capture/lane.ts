@@ -1,12 +1,15 @@
 import type { Emit } from '../observe/events.ts'
+import type { DropStore } from './drop-store.ts'
+import { holesOf } from './drop-rule.ts'
 import { factsOf } from './facts.ts'
 import { includes } from './globs.ts'
 import { looked, Marks, plainMark } from './marks.ts'
+import { readableBytes } from './holes.ts'
 import { realFolder } from './open-file.ts'
 import type { PathKey } from './path-key.ts'
 import { isAbsent, look, type ScanHooks } from './scan.ts'
 import type { Stream } from './stream.ts'
-import type { Cursor } from './take.ts'
+import { positionOf, type Cursor } from './take.ts'
 import { Trouble } from './trouble.ts'
 import { FolderWatch, type EventMeter } from './watcher.ts'
 
@@ -22,6 +25,8 @@ export interface CursorStore {
 export interface CaptureOptions {
   readonly streams: readonly Stream[]
   readonly cursors: CursorStore
+  /** Where captures of a pause can be dropped. */
+  readonly drops: DropStore
   readonly emit: Emit
   /** Milliseconds since the epoch. */
   readonly now: () => number
@@ -59,7 +64,14 @@ export class Lane {
   readonly isIncluded: (key: PathKey) => boolean
   /** The system's watches are used up: every collection scans, until one finds them sufficient. */
   unwatchable = false
+  /** The worker turned the stream off: no file is opened, no folder listed. */
   paused = false
+  /** While a dropping pause lasts: told of each path that was written. Must not throw. */
+  onWritten: ((key: PathKey) => void) | undefined
+  /** Inodes that were seen shorter in a dropping pause than they had been. */
+  readonly shrunk = new Set<bigint>()
+  /** Folders and files that could not be read since the start. */
+  refusals = 0
   readonly #options: CaptureOptions
   readonly #trouble = new Trouble()
   #root: RootState | undefined
@@ -79,7 +91,8 @@ export class Lane {
         changed: (key, event) => {
           // What grows need not be quiet: its new bytes are good as they are.
           const quietMs = this.stream.files === 'append' ? 0 : this.stream.quietMs
-          if (this.marks.note(key, event, this.#options.now(), quietMs)) this.#options.onPending?.()
+          this.onWritten?.(key)
+          if (this.marks.note(key, event, this.#options.now(), quietMs)) this.#news()
         },
         lost: (cause) => this.lost(cause),
         folderMoved: () => this.#scanNow(),
@@ -113,7 +126,11 @@ export class Lane {
   #scanNow(): void {
     const news = this.marks.scan === undefined
     this.marks.needScan(this.#options.now())
-    if (news) this.#options.onPending?.()
+    if (news) this.#news()
+  }
+
+  #news(): void {
+    if (!this.paused) this.#options.onPending?.()
   }
 
   /** The folder's real path now, or undefined while there is none. Tells when it goes and when it is back. */
@@ -148,6 +165,7 @@ export class Lane {
   }
 
   unreadable(key: PathKey, errno: string, what: 'file' | 'folder'): void {
+    this.refusals += 1
     if (this.#trouble.begins(key, errno)) this.#options.emit({ event: 'capture.unreadable', stream: this.stream.name, errno, what })
     // Permissions change with an event; a failing disk or a lack of memory just passes.
     if (!permanent.includes(errno)) this.marks.keep(key, plainMark(this.#options.now(), this.#options.now() + retryMs))
@@ -177,8 +195,8 @@ export class Lane {
 
   pending(): Pending | undefined {
     const { scan, paths } = this.marks
-    if ((!scan && paths.size === 0) || (this.#root && 'errno' in this.#root)) return undefined
-    if (!this.paused) this.#refresh()
+    if (this.paused || (!scan && paths.size === 0) || (this.#root && 'errno' in this.#root)) return undefined
+    this.#refresh()
     let [bytes, oldestAt, readyAt] = [0, scan?.since ?? Infinity, scan?.readyAt ?? Infinity]
     for (const mark of paths.values()) {
       bytes += mark.seen?.unreadBytes ?? 0
@@ -204,9 +222,11 @@ export class Lane {
   }
 
   #unread(key: PathKey, facts: ReturnType<typeof factsOf>): number {
-    const { cursors } = this.#options
+    const { cursors, drops } = this.#options
     const cursor = cursors.byInode(this.stream.name, facts.device, facts.inode)
-    if (!cursor) return this.isIncluded(key) ? facts.sizeBytes : 0
-    return facts.sizeBytes >= cursor.offset ? facts.sizeBytes - cursor.offset : facts.sizeBytes
+    if (!cursor && !this.isIncluded(key)) return 0
+    const position = cursor && facts.sizeBytes >= positionOf(cursor) ? positionOf(cursor) : 0
+    const file = drops.file(this.stream.name, facts.inode)
+    return readableBytes(file ? holesOf(file.dropped) : [], position, facts.sizeBytes)
   }
 }

@@ -2,7 +2,10 @@ import { closeSync, type BigIntStats } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { systemCode } from '../observe/error.ts'
 import { decide, type Sighting, type Verdict } from './cursor.ts'
-import { factsOf, fileClockStepMs, sameInode, sameState, unsettled } from './facts.ts'
+import { isOfEarlierFile } from './drop-rule.ts'
+import type { Drops } from './drops.ts'
+import { bornUs, factsOf, fileClockStepMs, sameInode, sameState, unsettled } from './facts.ts'
+import { clipped, spanFrom } from './holes.ts'
 import type { CaptureOptions, Lane } from './lane.ts'
 import { looked, plainMark, type Mark } from './marks.ts'
 import { openFile, type OpenFile } from './open-file.ts'
@@ -10,8 +13,8 @@ import { Pace, polled } from './pace.ts'
 import { bytesOf, keyOf, type PathKey } from './path-key.ts'
 import { readyAt } from './ready.ts'
 import { isAbsent, look, scan } from './scan.ts'
-import { atStart, fingerprintAt, OpenTake, type TakeOptions, type TakeOutcome } from './take-file.ts'
-import type { Cursor, FileFacts, FileTake } from './take.ts'
+import { fingerprintAt, OpenTake, startAt, type TakeOutcome, type TakeStart } from './take-file.ts'
+import { positionOf, type Cursor, type FileFacts, type FileTake } from './take.ts'
 import type { Writers } from './writers.ts'
 
 const fileIdBytes = 8
@@ -24,6 +27,7 @@ export interface PassOptions {
   /** Take `whole` files without waiting until they are finished. */
   readonly asItStands: boolean
   readonly capture: CaptureOptions
+  readonly drops: Drops | undefined
   readonly writers: () => Promise<Writers>
   /** Told of each cursor whose file is gone; false when no more can be held. */
   readonly gone: (cursor: Cursor) => boolean
@@ -36,6 +40,13 @@ interface Displaced {
   readonly sizeBytes: number
 }
 
+/** What lies behind a hole of a file, or a hole's end: it is read once what is before has been. */
+interface Beyond {
+  readonly key: PathKey
+  readonly sighting: Sighting
+  readonly position: number
+}
+
 /** One look over one stream: turns paths into takes, and notices which files are gone. */
 export class Pass {
   readonly #options: PassOptions
@@ -43,10 +54,13 @@ export class Pass {
   /** Inodes met so far. A file system below the folder may repeat a number: then a loss is noticed one pass later. */
   readonly #met = new Set<bigint>()
   readonly #displaced: Displaced[] = []
+  readonly #refusals: number
+  #beyond: Beyond | undefined
 
   constructor(options: PassOptions) {
     this.#options = options
     this.#lane = options.lane
+    this.#refusals = options.lane.refusals
   }
 
   /** What is to be taken of a regular file seen at `name`; undefined: nothing, or not yet. */
@@ -61,7 +75,10 @@ export class Pass {
     const byInode = this.#options.capture.cursors.byInode(this.#lane.stream.name, seen.device, seen.inode)
     if (!byInode && !this.#lane.isIncluded(name)) return undefined
     const key = byInode && stats.nlink > 1n ? this.#firstName(name, byInode) : name
-    const sighting = this.#sighting(key, seen, byInode)
+    const dropped = this.#options.drops?.of(stats, seen, byInode)
+    if (dropped && this.#lane.stream.files === 'whole' && this.#options.drops?.hidesVersion(key, seen, dropped)) return undefined
+    const holes = (dropped && this.#lane.stream.files === 'append' && this.#options.drops?.holes(seen, dropped)) || []
+    const sighting = { ...this.#sighting(key, seen, byInode), holes }
     if (sighting.byPath && sighting.byPath.facts.inode !== seen.inode) this.#displaced.push(sighting.byPath.facts)
     const verdict = decide(sighting)
     if (verdict.kind === 'unchanged') return undefined
@@ -82,7 +99,20 @@ export class Pass {
     return stats && stats !== 'unknown' && sameInode(factsOf(stats), cursor.facts) ? first : name
   }
 
-  #sighting(key: PathKey, facts: FileFacts, byInode: Cursor | undefined): Sighting {
+  /** What follows the last take in its file behind dropped bytes, if that was read to its end. To be asked after each take. */
+  beyond(): FileTake | undefined {
+    const next = this.#beyond
+    this.#beyond = undefined
+    return next && this.#openWith(next.key, next.sighting, plainMark(this.#now()), (file) => this.#behind(file, next))
+  }
+
+  /** Nobody asks what follows: it is found again later. */
+  leave(): void {
+    if (this.#beyond) this.#lane.marks.keep(this.#beyond.key, plainMark(this.#now()))
+    this.#beyond = undefined
+  }
+
+  #sighting(key: PathKey, facts: FileFacts, byInode: Cursor | undefined): Omit<Sighting, 'holes'> {
     const { stream } = this.#lane
     const isHere = (cursor: Cursor): boolean => keyOf(cursor.path) === key
     return {
@@ -119,23 +149,27 @@ export class Pass {
   }
 
   #open(key: PathKey, sighting: Sighting, mark: Mark): FileTake | undefined {
+    return this.#openWith(key, sighting, mark, (file) => this.#take(key, file, sighting))
+  }
+
+  #openWith(key: PathKey, sighting: Sighting, mark: Mark, take: (file: OpenFile) => FileTake | undefined): FileTake | undefined {
     const file = openFile(this.#options.root, key)
     if ('errno' in file) return this.#refused(key, file.errno)
-    let take: FileTake | undefined
+    let taken: FileTake | undefined
     try {
       this.#lane.readable(key)
       const facts = factsOf(file.stats)
       const { files } = this.#lane.stream
       const same = files === 'append' ? sameInode(facts, sighting.facts) : sameInode(facts, sighting.facts) && sameState(facts, sighting.facts)
-      if (same) take = this.#take(key, file, sighting)
+      if (same) taken = take(file)
       else this.#lane.marks.keep(key, mark)
-      return take
+      return taken
     } catch (error) {
       const errno = systemCode(error)
       if (errno === undefined) throw error
       return this.#refused(key, errno)
     } finally {
-      if (!take) closeSync(file.fd)
+      if (!taken) closeSync(file.fd)
     }
   }
 
@@ -146,28 +180,62 @@ export class Pass {
 
   #take(key: PathKey, file: OpenFile, before: Sighting): FileTake | undefined {
     const facts = factsOf(file.stats)
-    const sighting = { ...before, facts }
+    const sighting = { ...before, facts, holes: clipped(before.holes, facts.sizeBytes) }
     let verdict = decide(sighting)
-    let fingerprint: TakeOptions['start']['fingerprint'] | undefined
+    let fingerprint: TakeStart['fingerprint'] | undefined
     if (verdict.kind === 'check') {
       fingerprint = fingerprintAt(file.fd, verdict.cursor)
       verdict = decide(sighting, fingerprint !== undefined)
     }
     if (verdict.kind === 'unchanged' || verdict.kind === 'check') return undefined
+    if (verdict.kind === 'begin') {
+      // What lies before dropped bytes and is not what it was may have been written in the pause, too.
+      const isSameFile = verdict.because === 'replaced' && verdict.former.facts.inode === facts.inode
+        && !isOfEarlierFile(verdict.former, bornUs(file.stats))
+      const take = this.#begin(key, file, sighting, isSameFile ? sighting.holes.at(-1)?.to ?? 0 : 0)
+      if (take) this.#tell(verdict, facts.inode)
+      return take
+    }
     this.#tell(verdict, facts.inode)
-    const { stream, root } = { stream: this.#lane.stream, root: this.#options.root }
-    const continued = verdict.kind === 'continue' && fingerprint ? { cursor: verdict.cursor, fingerprint } : undefined
+    const { cursor } = verdict
+    const position = positionOf(cursor)
+    const span = spanFrom(sighting.holes, position, facts.sizeBytes)
+    if (!fingerprint || (span.jumped && span.start < span.end)) return this.#begin(key, file, sighting, position)
+    const start = { base: cursor.base ?? 0, offset: cursor.offset, chunker: cursor.chunker, fingerprint }
+    return this.#hand(key, file, sighting, { fileId: cursor.fileId, start, endBytes: span.jumped ? position : span.end })
+  }
+
+  #behind(file: OpenFile, { key, sighting, position }: Beyond): FileTake | undefined {
+    const facts = factsOf(file.stats)
+    if (facts.sizeBytes < position) return undefined
+    return this.#begin(key, file, { ...sighting, facts, holes: clipped(sighting.holes, facts.sizeBytes) }, position)
+  }
+
+  /** A new generation with what can be read at or behind `position`; none where all of it is dropped. */
+  #begin(key: PathKey, file: OpenFile, sighting: Sighting, position: number): FileTake | undefined {
+    const { holes, facts } = sighting
+    const span = spanFrom(holes, position, facts.sizeBytes)
+    if (holes.length > 0 && span.start >= span.end) return undefined
+    const fileId = this.#options.capture.randomBytes(fileIdBytes)
+    return this.#hand(key, file, sighting, { fileId, start: startAt(span.start), endBytes: span.end })
+  }
+
+  #hand(key: PathKey, file: OpenFile, sighting: Sighting, part: { fileId: Uint8Array; start: TakeStart; endBytes: number }): FileTake {
+    const { stream } = this.#lane
+    const { facts } = sighting
+    const beyond = part.endBytes < facts.sizeBytes ? { key, sighting, position: part.endBytes } : undefined
     return new OpenTake({
       stream,
-      root,
+      root: this.#options.root,
       key,
       file,
-      fileId: continued?.cursor.fileId ?? this.#options.capture.randomBytes(fileIdBytes),
+      ...part,
       facts: this.#trusted(facts),
-      start: continued
-        ? { offset: continued.cursor.offset, chunker: continued.cursor.chunker, fingerprint: continued.fingerprint }
-        : atStart(),
-      onEnd: (outcome) => this.#ended(key, outcome),
+      isStopped: () => this.#lane.paused,
+      onEnd: (outcome) => {
+        if (outcome === 'done') this.#beyond = beyond
+        this.#ended(key, outcome)
+      },
     })
   }
 
@@ -238,6 +306,7 @@ export class Pass {
       isSure ||= await this.#meetsAll()
       if (!isSure || (!this.#met.has(inode) && !this.#settle(cursor, sizeBytes))) return
     }
+    if (this.#lane.refusals === this.#refusals) this.#options.drops?.keepOnly(new Set([...this.#met, ...moved]))
   }
 
   /**
@@ -288,7 +357,7 @@ export class Pass {
       marks.needScan(this.#now())
       return false
     }
-    const unreadBytes = cursor.complete ? 0 : Math.max(0, sizeBytes - cursor.offset)
+    const unreadBytes = cursor.complete ? 0 : Math.max(0, sizeBytes - positionOf(cursor))
     if (there?.isFile()) this.#tellReplaced(cursor)
     else this.#options.capture.emit({ event: 'capture.deleted', stream: stream.name, packedBytes: cursor.offset, unreadBytes })
     return true

@@ -20,6 +20,10 @@ export interface Stream {
   readonly quietMs: number
   /** What becomes of a `whole` capture file after its pack arrived. */
   readonly onSent: 'keep' | 'delete'
-  /** Network costs on which this stream may be sent; undefined: whatever the gate allows. */
+  /** `high` leaves before the rest, `low` after it. */
+  readonly priority: 'high' | 'normal' | 'low'
+  /** The worker may turn it off; it shares no pack with other streams then, so that nothing of it leaves while it is off. */
+  readonly optional: boolean
+  /** Network classes on which this stream may be sent; undefined: whatever the gate allows. */
   readonly networks?: readonly ('free' | 'metered')[]
 }

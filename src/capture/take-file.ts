@@ -18,10 +18,11 @@ const bufferBytes = 1024 * 1024
 const syncReadBytes = 64 * 1024
 
 /** The state of a file's fingerprint where its cursor stands, if the file still carries the cursor's fingerprint. */
-export function fingerprintAt(fd: number, cursor: Pick<Cursor, 'offset' | 'fingerprint'>): RollingFingerprint | undefined {
-  const { length, tailStart } = edges(cursor.offset)
-  const head = readFully(fd, length, 0)
-  const tail = tailStart === 0 ? head : readFully(fd, length, tailStart)
+export function fingerprintAt(fd: number, cursor: Pick<Cursor, 'base' | 'offset' | 'fingerprint'>): RollingFingerprint | undefined {
+  const { base = 0, offset } = cursor
+  const { length, tailStart } = edges(offset)
+  const head = readFully(fd, length, base)
+  const tail = tailStart === 0 ? head : readFully(fd, length, base + tailStart)
   if (head.length !== length || tail.length !== length) return undefined
   const rolling = new RollingFingerprint(head, tail)
   return sameFingerprint(rolling.value(), cursor.fingerprint) ? rolling : undefined
@@ -41,6 +42,14 @@ function readFully(fd: number, length: number, position: number): Buffer {
 /** How a take ended. `incomplete`: not read to its end; `torn`: it changed meanwhile; with `errno`: the disk failed. */
 export type TakeOutcome = 'done' | 'incomplete' | 'torn' | { readonly errno: string }
 
+/** `base` counts from the file's first byte, `offset` from `base`. */
+export interface TakeStart {
+  readonly base: number
+  readonly offset: number
+  readonly chunker: ChunkerState
+  readonly fingerprint: RollingFingerprint
+}
+
 export interface TakeOptions {
   readonly stream: Stream
   readonly root: string
@@ -49,18 +58,23 @@ export interface TakeOptions {
   readonly fileId: Uint8Array
   /** What a later look compares with. */
   readonly facts: FileFacts
-  readonly start: { readonly offset: number; readonly chunker: ChunkerState; readonly fingerprint: RollingFingerprint }
+  readonly start: TakeStart
+  /** Where reading ends, counted from the file's first byte: its size, or where dropped bytes begin. */
+  readonly endBytes: number
+  /** Whether reading must stop now. */
+  readonly isStopped: () => boolean
   readonly onEnd: (outcome: TakeOutcome) => void
 }
 
 /** Where a new generation begins. */
-export const atStart = (): TakeOptions['start'] => ({ offset: 0, chunker: chunkerStart, fingerprint: new RollingFingerprint() })
+export const startAt = (base: number): TakeStart => ({ base, offset: 0, chunker: chunkerStart, fingerprint: new RollingFingerprint() })
 
 /** A capture file held open: see `FileTake`. */
 export class OpenTake implements FileTake {
   readonly stream: Stream
   readonly path: Uint8Array
   readonly fileId: Uint8Array
+  readonly base: number
   readonly startOffset: number
   readonly chunker: ChunkerState
   readonly facts: FileFacts
@@ -70,27 +84,29 @@ export class OpenTake implements FileTake {
   readonly #endOffset: number
   #offset: number
   #torn = false
+  #isStopped = false
   #errno: string | undefined
   #closed = false
 
   constructor(options: TakeOptions) {
-    const { stream, key, file, fileId, facts, start } = options
+    const { stream, key, file, fileId, facts, start, endBytes } = options
     this.stream = stream
     this.path = bytesOf(key)
     this.fileId = fileId
     this.facts = facts
+    this.base = start.base
     this.startOffset = start.offset
     this.chunker = start.chunker
     this.#options = options
     this.#rolling = start.fingerprint
     this.#opened = factsOf(file.stats)
-    this.#endOffset = facts.sizeBytes
+    this.#endOffset = endBytes - start.base
     this.#offset = start.offset
   }
 
   async *read(): AsyncGenerator<Uint8Array> {
     const buffer = Buffer.allocUnsafe(Math.min(bufferBytes, this.#endOffset - this.#offset))
-    while (this.#offset < this.#endOffset) {
+    while (this.#offset < this.#endOffset && !this.#options.isStopped()) {
       const length = Math.min(buffer.length, this.#endOffset - this.#offset)
       const bytesRead = await this.#readInto(buffer, length)
       if (bytesRead === 0) return
@@ -104,8 +120,8 @@ export class OpenTake implements FileTake {
   async #readInto(buffer: Buffer, length: number): Promise<number> {
     const { fd } = this.#options.file
     try {
-      if (length <= syncReadBytes) return readSync(fd, buffer, 0, length, this.#offset)
-      return (await readAsync(fd, buffer, 0, length, this.#offset)).bytesRead
+      if (length <= syncReadBytes) return readSync(fd, buffer, 0, length, this.base + this.#offset)
+      return (await readAsync(fd, buffer, 0, length, this.base + this.#offset)).bytesRead
     } catch (cause) {
       this.#errno = systemCode(cause) ?? 'EIO'
       throw new SluiceError('capture-unreadable', `a file of stream ${this.stream.name} cannot be read (${this.#errno})`, { transient: true, cause })
@@ -117,6 +133,11 @@ export class OpenTake implements FileTake {
   }
 
   async unchanged(): Promise<boolean> {
+    // Turned off, it is not looked into any more; it did not change either.
+    if (this.#options.isStopped()) {
+      this.#isStopped = true
+      return false
+    }
     const same = this.#isSame()
     this.#torn ||= !same
     return same
@@ -134,8 +155,8 @@ export class OpenTake implements FileTake {
   /** Growing and being renamed are an `append` file's life; only what was read must still be there. */
   #stillBeginsSo(): boolean {
     const { fd } = this.#options.file
-    if (this.#offset < this.#endOffset || fstatSync(fd).size < this.#offset) return false
-    return fingerprintAt(fd, { offset: this.#offset, fingerprint: this.fingerprint() }) !== undefined
+    if (this.#offset < this.#endOffset || fstatSync(fd).size < this.base + this.#offset) return false
+    return fingerprintAt(fd, { base: this.base, offset: this.#offset, fingerprint: this.fingerprint() }) !== undefined
   }
 
   #stillTheVersion(): boolean {
@@ -150,6 +171,6 @@ export class OpenTake implements FileTake {
     this.#closed = true
     closeSync(this.#options.file.fd)
     if (this.#errno !== undefined) this.#options.onEnd({ errno: this.#errno })
-    else this.#options.onEnd(this.#torn ? 'torn' : this.#offset < this.#endOffset ? 'incomplete' : 'done')
+    else this.#options.onEnd(this.#torn ? 'torn' : this.#isStopped || this.#offset < this.#endOffset ? 'incomplete' : 'done')
   }
 }

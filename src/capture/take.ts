@@ -3,7 +3,7 @@ import type { Stream } from './stream.ts'
 
 /** What proves that a file on disk still begins with the bytes that were read: hashes over both ends of them. */
 export interface Fingerprint {
-  /** SHA-256 of the first min(4096, offset) bytes. */
+  /** SHA-256 of the first min(4096, offset) bytes behind `base`. */
   readonly head: Uint8Array
   /** SHA-256 of the last min(4096, offset) bytes before offset. */
   readonly tail: Uint8Array
@@ -27,6 +27,11 @@ export interface Cursor {
   readonly path: Uint8Array
   /** Identifies this capture file in the device log across renames: 8 random bytes; a replacement gets a new one. */
   readonly fileId: Uint8Array
+  /**
+   * Where it begins in the file on disk: behind the bytes of a pause that were dropped. Missing: at byte 0. Offsets and the
+   * fingerprint count from here.
+   */
+  readonly base?: number
   /** Bytes that are in sealed packs. */
   readonly offset: number
   /** `whole`: the version is completely packed. `append`: always false. */
@@ -37,6 +42,9 @@ export interface Cursor {
   readonly facts: FileFacts
 }
 
+/** How far the file on disk has been read. */
+export const positionOf = ({ base = 0, offset }: Pick<Cursor, 'base' | 'offset'>): number => base + offset
+
 /**
  * One capture file that has something to pack, opened safely. The packer pulls `read()` to its end, asks for
  * `fingerprint()` whenever it seals, and `unchanged()` once after the last byte.
@@ -45,13 +53,16 @@ export interface FileTake extends AsyncDisposable {
   readonly stream: Stream
   readonly path: Uint8Array
   readonly fileId: Uint8Array
-  /** Where the new bytes begin: 0 for a new file, the cursor's offset for one that grew. */
+  /** See `Cursor.base`. */
+  readonly base: number
+  /** Where the new bytes begin, counted from `base`: 0 for a new file, the cursor's offset for one that grew. */
   readonly startOffset: number
   /** Chunker state at `startOffset`. */
   readonly chunker: ChunkerState
   readonly facts: FileFacts
   /**
-   * The bytes from `startOffset` to `facts.sizeBytes`, in buffers that stay valid until the next one is asked for.
+   * The bytes from `startOffset` to the file's end or to the next dropped byte, in buffers that stay valid until the next
+   * one is asked for. Ends early when the stream is turned off: `unchanged` then says no.
    * Throws `capture-unreadable` when the disk fails; the file is then tried again later.
    */
   read(): AsyncIterable<Uint8Array>

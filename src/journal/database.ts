@@ -2,11 +2,9 @@ import { closeSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { ledgerSchema } from '../budget/ledger.ts'
 import { SluiceError, systemCode } from '../observe/error.ts'
+import { dropSchema } from './drops.ts'
 
-/** Raised with every change of the tables; a newer one than this is refused. */
-const schemaVersion = 1
-
-const schema = `
+const firstTables = `
   CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
   CREATE TABLE cursor (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -29,9 +27,17 @@ const schema = `
     sealed_at INTEGER NOT NULL, seq INTEGER UNIQUE, header BLOB, sent_at INTEGER
   );
   CREATE INDEX pack_state ON pack (state, queue, id);
-  ${ledgerSchema}
-  PRAGMA user_version = ${schemaVersion};
 `
+
+/**
+ * How each version of the tables comes from the one before; the first from nothing. A step that was released never
+ * changes. A newer version than the last is refused.
+ */
+const steps: readonly string[] = [
+  `${firstTables} ${ledgerSchema[0]}`,
+  // `base`: where a file begins behind captures that a pause dropped.
+  `${ledgerSchema[1]} ALTER TABLE cursor ADD COLUMN base INTEGER NOT NULL DEFAULT 0; ${dropSchema}`,
+]
 
 /** SQLite's primary result codes that mean something to us (sqlite.org/rescode.html). */
 const sqlite = { busy: 5, readOnly: 8, ioError: 10, corrupt: 11, full: 13, cannotOpen: 14, notADatabase: 26 } as const
@@ -68,8 +74,9 @@ function explain(path: string, error: unknown): unknown {
 }
 
 /**
- * Opens or creates the journal's database. WAL with `synchronous=FULL`: a committed transaction survives a power cut.
- * Throws `journal-damaged`, `state-newer`, `state-full`, `state-unusable`.
+ * Opens or creates the journal's database, and brings an older one up to date: all in one transaction, or not at all. A
+ * reader does so too, for it can read no older one. WAL with `synchronous=FULL`: a committed transaction survives a
+ * power cut. Throws `journal-damaged`, `state-newer`, `state-full`, `state-unusable`.
  */
 export function openDatabase(path: string, mode: 'write' | 'read'): DatabaseSync {
   return guarded(path, () => {
@@ -79,17 +86,32 @@ export function openDatabase(path: string, mode: 'write' | 'read'): DatabaseSync
     try {
       db.exec('PRAGMA busy_timeout = 5000')
       if (mode === 'write') db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -2048')
-      const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'])
-      if (version > schemaVersion) {
+      const version = versionOf(db)
+      if (version > steps.length) {
         throw new SluiceError('state-newer', `${path} was written by a newer version of Sluice: upgrade, or use another state folder`)
       }
       const check = db.prepare('PRAGMA quick_check(1)').get()?.['quick_check']
       if (check !== 'ok') throw new SluiceError('journal-damaged', `the journal ${path} is damaged: ${String(check)}`)
-      if (version === 0 && mode === 'write') db.exec(`BEGIN IMMEDIATE; ${schema} COMMIT`)
+      if (mode === 'write') bringUpToDate(db)
+      else if (version > 0 && version < steps.length) openDatabase(path, 'write').close()
       return db
     } catch (error) {
       db.close()
       throw error
     }
   })
+}
+
+function versionOf(db: DatabaseSync): number {
+  return Number(db.prepare('PRAGMA user_version').get()?.['user_version'])
+}
+
+/** What fails halfway is undone when the database is closed. */
+function bringUpToDate(db: DatabaseSync): void {
+  if (versionOf(db) === steps.length) return
+  db.exec('BEGIN IMMEDIATE')
+  // Another process may have done it while this one waited.
+  const version = versionOf(db)
+  for (const step of steps.slice(version)) db.exec(step)
+  db.exec(`PRAGMA user_version = ${Math.max(version, steps.length)}; COMMIT`)
 }

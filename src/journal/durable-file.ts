@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, fchmodSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 import { SluiceError, systemCode } from '../observe/error.ts'
@@ -20,15 +20,18 @@ export function makePrivateFolder(path: string): void {
 }
 
 /**
- * Replaces the file at `path` by `text`, readable by its owner alone: after a crash it is the old one or the new one. The
- * caller holds a lock, so a temporary file that is left by a crash is nobody else’s and is overwritten.
+ * Replaces the file at `path` by `text`, with these permission bits, by default for its owner alone: after a crash it is the
+ * old one or the new one. The caller holds a lock, so a temporary file that is left by a crash is nobody else’s and is
+ * overwritten.
  */
-export function replaceFile(path: string, text: string): void {
+export function replaceFile(path: string, text: string, mode = 0o600): void {
   const temporary = `${path}.tmp`
   try {
-    const file = openSync(temporary, 'w', 0o600)
+    const file = openSync(temporary, 'w', mode)
     try {
       writeFileSync(file, text)
+      // Whatever the umask took away, or an older file had.
+      fchmodSync(file, mode)
       fsyncSync(file)
     } finally {
       closeSync(file)

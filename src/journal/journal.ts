@@ -3,6 +3,7 @@ import type { Cursor } from '../capture/take.ts'
 import type { CursorStore } from '../capture/collect.ts'
 import { toHex } from '../pack/sha256.ts'
 import { guarded, openDatabase } from './database.ts'
+import { Drops } from './drops.ts'
 
 export type PackState = 'sealed' | 'stamped' | 'sent'
 
@@ -52,11 +53,14 @@ export class Journal implements CursorStore, Disposable {
   readonly path: string
   /** For the ledger, whose table lives in the same database. */
   readonly db: DatabaseSync
+  /** Notes about captures of pauses. */
+  readonly drops: Drops
   readonly #statements = new Map<string, StatementSync>()
 
   constructor(path: string, mode: 'write' | 'read' = 'write') {
     this.path = path
     this.db = openDatabase(path, mode)
+    this.drops = new Drops({ db: this.db, transaction: (work) => this.transaction(work), guarded: (work) => guarded(path, work) })
   }
 
   [Symbol.dispose](): void {
@@ -111,6 +115,10 @@ export class Journal implements CursorStore, Disposable {
     guarded(this.path, () => this.#prepare('INSERT OR REPLACE INTO meta VALUES (?, ?)').run(key, value))
   }
 
+  dropMeta(key: string): void {
+    guarded(this.path, () => this.#prepare('DELETE FROM meta WHERE key = ?').run(key))
+  }
+
   // Cursors
 
   /** The latest cursor of a path: a file that took the name of another may be there with it. */
@@ -161,10 +169,10 @@ export class Journal implements CursorStore, Disposable {
     this.#prepare('DELETE FROM cursor WHERE stream = ? AND inode = ? AND device = ? AND file_id <> ?').run(
       cursor.stream, signed(facts.inode), signed(facts.device), cursor.fileId,
     )
-    this.#prepare(`INSERT OR REPLACE INTO cursor VALUES (NULL, ${Array(16).fill('?').join(', ')})`).run(
+    this.#prepare(`INSERT OR REPLACE INTO cursor VALUES (NULL, ${Array(17).fill('?').join(', ')})`).run(
       cursor.stream, cursor.path, cursor.fileId, cursor.offset, cursor.complete ? 1 : 0,
       fingerprint.head, fingerprint.tail, chunker.hash, chunker.sinceBoundary,
-      signed(facts.device), signed(facts.inode), facts.sizeBytes, facts.modifiedUs, facts.changedUs, facts.mode, pack,
+      signed(facts.device), signed(facts.inode), facts.sizeBytes, facts.modifiedUs, facts.changedUs, facts.mode, pack, cursor.base ?? 0,
     )
   }
 
@@ -233,18 +241,11 @@ export class Journal implements CursorStore, Disposable {
     this.transaction(() => this.#insertPack(pack, 'sealed'))
   }
 
-  /** The stamped pack if there is one, else the oldest sealed one of `queues`. */
-  nextToSend(queues: readonly string[]): PackRow | undefined {
-    const stamped = this.stamped()
-    if (stamped) return stamped
-    const rows = queues.map((queue) =>
-      this.#get("SELECT * FROM pack WHERE state = 'sealed' AND queue = ? ORDER BY id LIMIT 1", queue),
-    )
-    return rows.filter((row) => row !== undefined).map(toPack).sort((a, b) => a.id - b.id)[0]
-  }
-
-  hasSealed(queue: string): boolean {
-    return this.#get("SELECT 1 FROM pack WHERE state = 'sealed' AND queue = ? LIMIT 1", queue) !== undefined
+  /** The queue's stamped pack if there is one, else its oldest sealed one. */
+  nextOf(queue: string): PackRow | undefined {
+    const row = this.#get("SELECT * FROM pack WHERE state = 'stamped' AND queue = ?", queue)
+      ?? this.#get("SELECT * FROM pack WHERE state = 'sealed' AND queue = ? ORDER BY id LIMIT 1", queue)
+    return row && toPack(row)
   }
 
   stamped(): PackRow | undefined {
@@ -328,6 +329,7 @@ function toCursor(row: Record<string, SQLOutputValue>): Cursor {
     stream: String(row['stream']),
     path: row['path'] as Uint8Array,
     fileId: row['file_id'] as Uint8Array,
+    ...(Number(row['base']) > 0 && { base: Number(row['base']) }),
     offset: Number(row['offset']),
     complete: Number(row['complete']) === 1,
     fingerprint: { head: row['head'] as Uint8Array, tail: row['tail'] as Uint8Array },

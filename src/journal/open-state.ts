@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { Ledger } from '../budget/ledger.ts'
 import { SluiceError, systemCode } from '../observe/error.ts'
 import { toHex } from '../pack/sha256.ts'
-import { queuesOf } from '../scheduler/queues.ts'
+import { queuesOf, setApart, strictestQueue } from '../scheduler/queues.ts'
 import { Journal } from './journal.ts'
 import { Lineages } from './lineages.ts'
 import { rebuild } from './rebuild.ts'
@@ -19,6 +19,8 @@ export interface State {
   readonly ledger: Ledger
   readonly spool: Spool
   readonly lineages: Lineages
+  /** The journal was made anew, and knows only what destination and spool could tell. */
+  readonly isNew: boolean
 }
 
 export interface OpenStateOptions {
@@ -41,12 +43,13 @@ export async function openState(options: OpenStateOptions): Promise<State> {
   const { config, disk, emit } = options
   const path = journalPath(config.stateFolder)
   const spool = new Spool(join(config.stateFolder, 'spool'), disk)
-  const journal = (await openSound(path, disk, options.now)) ?? (await rebuilt(options, path, spool))
+  const sound = await openSound(path, disk, options.now)
+  const journal = sound ?? (await rebuilt(options, path, spool))
   checkOwner(journal, config, path)
   const swept = await spool.sweep(new Set(journal.unsent().map((pack) => toHex(pack.bodyHash))))
   if (swept.files > 0) emit({ event: 'spool.swept', ...swept })
   const lineages = new Lineages(join(config.stateFolder, 'lineages'), disk)
-  return { journal, ledger: new Ledger(journal.db), spool, lineages }
+  return { journal, ledger: new Ledger(journal.db), spool, lineages, isNew: sound === undefined }
 }
 
 /** The journal if it is there and sound; a damaged one is put aside under another name. */
@@ -80,8 +83,8 @@ async function rebuilt(options: OpenStateOptions, path: string, spool: Spool): P
   for (const suffix of ['', '-wal', '-shm']) await disk.remove(`${draft}${suffix}`)
   try {
     using journal = new Journal(draft)
-    const queues = queuesOf(config.streams)
-    const queueOf = (stream: string): string => queues.find((queue) => queue.streams.some(({ name }) => name === stream))?.name ?? 'any'
+    const queues = queuesOf(config.streams, setApart(config))
+    const queueOf = (stream: string): string => queues.find((queue) => queue.streams.some(({ name }) => name === stream))?.name ?? strictestQueue
     const ledger = new Ledger(journal.db)
     const report = await rebuild({ journal, ledger, spool, destination, device: config.device, streams: config.streams, queueOf, zstd })
     journal.setMeta('device', config.device)

@@ -5,27 +5,56 @@ import { LowSync } from 'lowdb'
 import type { SyncAdapter } from 'lowdb'
 
 import type { Cap } from '../budget/cap.ts'
+import type { NetworkClass } from '../scheduler/conditions.ts'
 import { SluiceError, systemCode } from '../observe/error.ts'
 import { makePrivateFolder, replaceFile } from './durable-file.ts'
 import { takeExclusive } from './exclusive.ts'
 
-/** A cap the worker set. Its id is its period (`day`, `week`, `month`, `month-15`), so one limit per period. */
+/** A cap the worker set. Its id is its period and what it counts (`month-15`, `day.network.home`), so one limit for each. */
 export type WorkerCap = Cap
+
+/** Nothing is read or sent until `until`, or until the worker resumes. */
+export interface Pause {
+  readonly since: number
+  readonly until?: number
+  /** What becomes of captures written meanwhile: read afterwards, or never. */
+  readonly captures: 'hold' | 'drop'
+}
+
+/** A network that the worker named. */
+export interface NamedNetwork {
+  /** As in `NetworkState`. */
+  readonly id: string
+  readonly name: string
+  /** `auto`: what the system says. */
+  readonly cost: NetworkClass | 'auto'
+}
 
 /** What the worker set. Times are milliseconds since the epoch. */
 export interface Settings {
   readonly version: 1
-  /** Nothing is sent until `until`, or until the worker resumes. */
-  readonly pause?: { readonly since: number, readonly until?: number }
+  readonly pause?: Pause
+  /** Pauses with `captures: drop` that are over and have not been applied yet. */
+  readonly dropped: readonly { readonly since: number, readonly until: number }[]
+  /** Those that were: a rebuilt journal has to be told of them again. */
+  readonly droppedBefore: readonly { readonly since: number, readonly until: number }[]
+  readonly sendNow?: { readonly since: number, readonly until: number }
   readonly caps: readonly WorkerCap[]
+  readonly networks: readonly NamedNetwork[]
+  readonly streamsOff: readonly { readonly stream: string, readonly since: number }[]
 }
 
-export const emptySettings: Settings = { version: 1, caps: [] }
+export const emptySettings: Settings = { version: 1, dropped: [], droppedBefore: [], caps: [], networks: [], streamsOff: [] }
+
+const isName = (value: unknown): boolean => typeof value === 'string' && /^[a-z0-9][a-z0-9._-]{0,63}$/.test(value)
 
 /** Most bytes that are read: some hundred times what the settings take. */
 const maxSettingsBytes = 64 << 10
 
 const maxWorkerCaps = 32
+
+/** Of named networks, streams that are off, and pauses to apply. */
+const maxEntries = 200
 
 /** Longest wait for another process's update, which takes milliseconds. */
 const updateWaitMs = 5000
@@ -130,7 +159,7 @@ function validSettings(text: string, path: string): Settings {
     throw damaged(path, 'it is no JSON', error)
   }
   if (!isRecord(value)) throw damaged(path, 'it is no JSON object')
-  const { version, pause, caps, ...rest } = value
+  const { version, pause, dropped = [], droppedBefore = [], sendNow, caps, networks = [], streamsOff = [], ...rest } = value
   if (typeof version === 'number' && version > 1) {
     throw new SluiceError(
       'state-newer',
@@ -139,32 +168,75 @@ function validSettings(text: string, path: string): Settings {
   }
   if (version !== 1) throw damaged(path, '"version" is not 1')
   if (Object.keys(rest).length > 0) throw damaged(path, 'it has unknown keys')
-  if (pause !== undefined && !isPause(pause)) throw damaged(path, '"pause" is no { since, until }')
-  if (!Array.isArray(caps) || caps.length > maxWorkerCaps || !caps.every(isCap)) {
-    throw damaged(path, '"caps" is no list of caps')
+  if (pause !== undefined && !isPause(pause)) throw damaged(path, '"pause" is no { since, until, captures }')
+  if (sendNow !== undefined && !isSpan(sendNow)) throw damaged(path, '"sendNow" is no { since, until }')
+  if (!isList(dropped, maxEntries, isSpan) || !isList(droppedBefore, maxEntries, isSpan)) {
+    throw damaged(path, '"dropped" or "droppedBefore" is no list of { since, until }')
   }
-  if (new Set(caps.map(({ id }) => id)).size < caps.length) throw damaged(path, 'two of its caps have the same id')
-  return { version, ...(pause === undefined ? {} : { pause }), caps }
+  if (!isList(caps, maxWorkerCaps, isCap)) throw damaged(path, '"caps" is no list of caps')
+  if (!isList(networks, maxEntries, isNamedNetwork)) throw damaged(path, '"networks" is no list of networks')
+  if (!isList(streamsOff, maxEntries, isStreamOff)) throw damaged(path, '"streamsOff" is no list of { stream, since }')
+  if (hasRepeats(caps.map(({ id }) => id))) throw damaged(path, 'two of its caps have the same id')
+  if (hasRepeats(networks.map(({ name }) => name)) || hasRepeats(networks.map(({ id }) => id))) {
+    throw damaged(path, 'two of its networks have the same name or id')
+  }
+  return {
+    version, ...(pause && { pause: { ...pause, captures: pause.captures ?? 'hold' } }), dropped, droppedBefore,
+    ...(sendNow && { sendNow }), caps, networks, streamsOff,
+  }
 }
 
-function isPause(value: unknown): value is NonNullable<Settings['pause']> {
+function hasRepeats(values: readonly string[]): boolean {
+  return new Set(values).size < values.length
+}
+
+function isList<T>(value: unknown, max: number, isItem: (item: unknown) => item is T): value is readonly T[] {
+  return Array.isArray(value) && value.length <= max && value.every((item) => isItem(item))
+}
+
+/** `captures` is missing where an older version wrote it. */
+function isPause(value: unknown): value is Omit<Pause, 'captures'> & Partial<Pick<Pause, 'captures'>> {
+  if (!isRecord(value)) return false
+  const { since, until, captures = 'hold', ...rest } = value
+  return isTime(since) && (until === undefined || isTime(until)) && (captures === 'hold' || captures === 'drop')
+    && Object.keys(rest).length === 0
+}
+
+function isSpan(value: unknown): value is { since: number, until: number } {
   if (!isRecord(value)) return false
   const { since, until, ...rest } = value
-  return isTime(since) && (until === undefined || isTime(until)) && Object.keys(rest).length === 0
+  return isTime(since) && isTime(until) && Object.keys(rest).length === 0
+}
+
+function isNamedNetwork(value: unknown): value is NamedNetwork {
+  if (!isRecord(value)) return false
+  const { id, name, cost, ...rest } = value
+  return typeof id === 'string' && /^[0-9a-f]{12}$/.test(id) && isName(name)
+    && (cost === 'free' || cost === 'metered' || cost === 'auto') && Object.keys(rest).length === 0
+}
+
+function isStreamOff(value: unknown): value is { stream: string, since: number } {
+  if (!isRecord(value)) return false
+  const { stream, since, ...rest } = value
+  return isName(stream) && isTime(since) && Object.keys(rest).length === 0
 }
 
 function isCap(value: unknown): value is WorkerCap {
   if (!isRecord(value)) return false
-  const { id, limitBytes, per, resetDay, ...rest } = value
-  return typeof id === 'string' && /^[a-z0-9][a-z0-9._-]{0,63}$/.test(id)
-    && Number.isSafeInteger(limitBytes) && Number(limitBytes) > 0
-    && (per === 'day' || per === 'week' || per === 'month')
-    && (resetDay === undefined || (per === 'month' && isDayOfMonth(resetDay)))
+  const { id, limitBytes, per, resetDay, days, network, on, stream, pace, ...rest } = value
+  const isPeriod = per === 'day' || per === 'week' || per === 'month' || per === 'rolling'
+  return typeof id === 'string' && /^[a-z0-9][a-z0-9._-]{0,255}$/.test(id)
+    && Number.isSafeInteger(limitBytes) && Number(limitBytes) > 0 && isPeriod
+    && (resetDay === undefined || (per === 'month' && isWhole(resetDay, 1, 31)))
+    && (per === 'rolling' ? isWhole(days, 1, 366) : days === undefined)
+    && (network === undefined || isName(network)) && (stream === undefined || isName(stream))
+    && (on === undefined || on === 'free' || on === 'metered')
+    && (pace === undefined || typeof pace === 'boolean')
     && Object.keys(rest).length === 0
 }
 
-function isDayOfMonth(value: unknown): boolean {
-  return Number.isInteger(value) && Number(value) >= 1 && Number(value) <= 31
+function isWhole(value: unknown, min: number, max: number): boolean {
+  return Number.isInteger(value) && Number(value) >= min && Number(value) <= max
 }
 
 function isTime(value: unknown): value is number {

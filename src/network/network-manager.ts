@@ -1,7 +1,11 @@
 import type { NetworkState, Reading } from '../scheduler/conditions.ts'
 import { subscribe } from '../scheduler/sensor.ts'
 import type { Sensor } from '../scheduler/sensor.ts'
-import { busMayExist, isErrorReply, openSystemBus, systemBusAddress } from './system-bus.ts'
+import { hardwareAddress } from './kernel-routes.ts'
+import { stateFrom } from './links.ts'
+import { factsFrom } from './manager-facts.ts'
+import type { ManagerObjects } from './manager-facts.ts'
+import { isErrorReply, keepBus, systemBusAddress } from './system-bus.ts'
 import type { SystemBus } from './system-bus.ts'
 
 export interface NetworkManagerOptions {
@@ -10,67 +14,60 @@ export interface NetworkManagerOptions {
   readonly address?: string | undefined
   /** Default 2000: after this a bus that does not answer counts as unknown. */
   readonly limitMs?: number
+  /** For identities; read at the first need. Without it networks have none. */
+  readonly secret?: (() => Uint8Array | undefined) | undefined
 }
 
 const service = 'org.freedesktop.NetworkManager'
-const path = '/org/freedesktop/NetworkManager'
+const modems = 'org.freedesktop.ModemManager1'
 
-const matchRules = [
-  `type='signal',sender='${service}',path='${path}',interface='org.freedesktop.DBus.Properties',member='PropertiesChanged'`,
+/**
+ * Changes that may change the answer, by interface; connecting brings a hundred others. Scans and statistics, which
+ * never rest, are on interfaces that are not listened to.
+ */
+const telling: Readonly<Record<string, readonly string[]>> = {
+  [service]: ['ActiveConnections', 'Connectivity', 'Metered', 'PrimaryConnection', 'State'],
+  [`${service}.Connection.Active`]: ['Default', 'Default6', 'Ip4Config', 'Ip6Config', 'State'],
+  [`${service}.Device`]: ['Metered', 'Ports'],
+  [`${service}.IP4Config`]: ['Gateway'],
+  [`${service}.IP6Config`]: ['Gateway'],
+  [`${modems}.Modem.Modem3gpp`]: ['RegistrationState'],
+}
+
+const properties = `type='signal',interface='org.freedesktop.DBus.Properties',member='PropertiesChanged'`
+
+const rules = [
+  ...Object.keys(telling).map((name) =>
+    `${properties},sender='${name.startsWith(service) ? service : modems}',arg0='${name}'`),
+  // A profile that is changed counts at once, whether or not it is applied to its device.
+  `type='signal',sender='${service}',interface='${service}.Settings.Connection',member='Updated'`,
   // NetworkManager itself comes and goes.
   `type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='${service}'`,
 ]
 
 /**
- * Network cost from NetworkManager on the system bus (networkmanager.dev, D-Bus API). Without a bus or without
+ * Network from NetworkManager on the system bus (networkmanager.dev, D-Bus API). Without a bus or without
  * NetworkManager the cost is unknown and the source `none`. A lost connection is made anew by the next read.
  */
 export function networkManager(options: NetworkManagerOptions): Required<Sensor<NetworkState>> {
-  const address = options.address ?? systemBusAddress
   const listeners = new Set<() => void>()
   const notify = () => {
     for (const listener of [...listeners]) listener()
   }
-  let closed = false
-  let connection: Promise<SystemBus> | undefined
-
-  const drop = async (dropped: Promise<SystemBus>) => {
-    if (connection === dropped) connection = undefined
-    await dropped.then((bus) => bus.close(), () => {})
-  }
-  const connect = async () => {
-    const bus = await openSystemBus({
-      address,
-      limitMs: options.limitMs ?? 2000,
-      onSignal: (body) => {
-        if (mayChangeCost(body)) notify()
-      },
-      onLost: () => {
-        connection = undefined
-        notify()
-      },
-    })
-    try {
-      for (const rule of matchRules) await bus.listen(rule)
-      return bus
-    } catch (error) {
-      bus.close()
-      throw new Error(`no signals: ${messageOf(error)}`, { cause: error })
-    }
-  }
-  const unknown = (source: string): Reading<NetworkState> => ({ value: { cost: 'unknown' }, source, at: options.clock() })
+  const bus = keepBus({
+    address: options.address ?? systemBusAddress, limitMs: options.limitMs ?? 2000, rules, onLost: notify,
+    onSignal: (body) => {
+      if (mayChangeNetwork(body)) notify()
+    },
+  })
   const read = async (): Promise<Reading<NetworkState>> => {
-    if (!connection && !await busMayExist(address)) return unknown('none')
-    // Asked after the last wait and right before connecting, so that `close` sees every connection there will be.
-    if (closed) return unknown('NetworkManager: closed')
-    const used = connection ??= connect()
+    const reading = (value: NetworkState, source: string) => ({ value, source, at: options.clock() })
     try {
-      const properties = await (await used).properties(service, path, service)
-      if (!properties) return unknown('none')
-      return { value: { cost: costFrom(properties) }, source: 'NetworkManager', at: options.clock() }
+      const facts = await bus.use((used) => factsFrom(objectsOn(used)))
+      if (!facts) return reading({ cost: 'unknown' }, 'none')
+      return reading(stateFrom(facts, options.secret?.()), 'NetworkManager')
     } catch (error) {
-      if (!isErrorReply(error)) await drop(used)
-      return unknown(`NetworkManager: ${messageOf(error)}`)
+      return reading({ cost: 'unknown' }, `NetworkManager: ${error instanceof Error ? error.message : String(error)}`)
     }
   }
   return {
@@ -81,29 +78,39 @@ export function networkManager(options: NetworkManagerOptions): Required<Sensor<
       return subscribe(listeners, onChange)
     },
     close: async () => {
-      closed = true
       listeners.clear()
-      if (connection) await drop(connection)
+      await bus.close()
     },
   }
 }
 
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+function objectsOn(bus: SystemBus): ManagerObjects {
+  return {
+    manager: (path, name) => ifThere(bus.properties(service, path, name === '' ? service : `${service}.${name}`)),
+    meteredSetting: async (path) =>
+      meteredIn(await ifThere(bus.call(service, path, `${service}.Settings.Connection`, 'GetSettings'))),
+    modem: (path) => ifThere(bus.properties(modems, path, `${modems}.Modem.Modem3gpp`)),
+    hardwareAddress,
+  }
 }
 
-/** NMState below 50: asleep, disconnected, disconnecting or connecting. 0 is NetworkManager's own "unknown". */
-const firstConnectedState = 50
-
-/** Everything but a change of other properties only, of which connecting alone brings a dozen. */
-function mayChangeCost([, changed]: readonly unknown[]): boolean {
-  return typeof changed !== 'object' || changed === null || 'Metered' in changed || 'State' in changed
+/** An object may go between two questions, and a profile of somebody else’s may be closed to us. */
+async function ifThere<T>(answer: Promise<T | undefined>): Promise<T | undefined> {
+  return answer.catch((error: unknown) => {
+    if (isErrorReply(error)) return undefined
+    throw error
+  })
 }
 
-/** NMMetered: 1 yes, 2 no, 3 and 4 the same guessed, 0 unknown. */
-function costFrom({ Metered: metered, State: state }: Readonly<Record<string, unknown>>): NetworkState['cost'] {
-  if (typeof state === 'number' && state > 0 && state < firstConnectedState) return 'offline'
-  if (metered === 1 || metered === 3) return 'metered'
-  if (metered === 2 || metered === 4) return 'free'
-  return 'unknown'
+/** `connection.metered` in what GetSettings returns: groups of settings, each value a variant. */
+function meteredIn(reply: readonly unknown[] | undefined): number | undefined {
+  const settings = reply?.[0] as { connection?: { metered?: { value?: unknown } } } | undefined
+  const metered = settings?.connection?.metered?.value
+  return typeof metered === 'number' ? metered : undefined
+}
+
+/** Profiles and owners of names always may; properties by their names. */
+function mayChangeNetwork([name, changed]: readonly unknown[]): boolean {
+  const names = typeof name === 'string' ? telling[name] : undefined
+  return !names || typeof changed !== 'object' || changed === null || names.some((property) => property in changed)
 }

@@ -17,12 +17,14 @@ export const errorCodes = {
   'log-forked': 'Two packs of the device log claim the same place, or a pack does not continue its predecessor.',
   'destination-invalid': 'The destination address is not one that Sluice knows.',
   'destination-unreachable': 'The destination cannot be reached now.',
+  'captive-portal': 'The network, or another server, answers in place of the destination.',
   'destination-full': 'The destination has no room left.',
   'destination-refused': 'The destination refused the request.',
   'destination-behind': 'The destination no longer has packs that were sent to it.',
   'destination-ahead': 'The destination has packs of this device that this state folder did not send.',
   'pull-target': 'The folder to rebuild into cannot be used.',
   'capture-unreadable': 'A capture file or folder cannot be read.',
+  'trace-invalid': 'A trace for `sluice simulate` was refused; the message names the line.',
   'aborted': 'The work was stopped before it was done; nothing is lost.',
 } as const
 

@@ -21,11 +21,17 @@ export type SluiceEvent =
   | { readonly event: 'capture.torn'; readonly stream: string }
   | { readonly event: 'capture.reclaimed'; readonly stream: string; readonly files: number; readonly bytes: number }
   | { readonly event: 'capture.not-reclaimed'; readonly stream: string; readonly errno: string }
+  | { readonly event: 'capture.dropped'; readonly stream: string; readonly files: number; readonly bytes: number }
+  | { readonly event: 'control.unavailable'; readonly code: ErrorCode; readonly message: string }
   | { readonly event: 'pack.sealed'; readonly pack: string; readonly rawBytes: number; readonly newBytes: number; readonly packBytes: number }
   | { readonly event: 'pack.stamped'; readonly seq: number; readonly packBytes: number }
   | { readonly event: 'pack.sent'; readonly seq: number; readonly packBytes: number }
   | { readonly event: 'send.held'; readonly reasons: readonly string[]; readonly backlogBytes: number }
+  | { readonly event: 'work.slowed'; readonly reasons: readonly string[] }
   | { readonly event: 'send.resumed' }
+  | { readonly event: 'cap.warned'; readonly cap: string; readonly percent: number; readonly usedBytes: number; readonly limitBytes: number }
+  | { readonly event: 'machine.suspended' }
+  | { readonly event: 'machine.resumed'; readonly sleptMs: number }
   | { readonly event: 'send.failed'; readonly code: ErrorCode; readonly message: string; readonly retryMs: number }
 
 /** Where events go: the log, the terminal, a test's array. */

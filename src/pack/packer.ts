@@ -37,6 +37,10 @@ export interface PackCallbacks {
   readonly onUnsealed?: (take: Pick<FileTake, 'stream' | 'path'>) => void
   /** Bytes read from capture files since the last call. */
   readonly onRead?: (bytes: number) => void
+  /** Awaited between buffers of at most a MiB: whoever wants it to go slowly waits here. */
+  readonly rest?: () => Promise<void>
+  /** Asked before a pack counts: no, when what was read for it may have been written in a pause that drops it. */
+  readonly maySeal?: () => boolean
   /** A pack was sealed; sending may go on while packing does. Packing waits for the promise: that bounds the spool. */
   readonly onSealed?: () => Promise<void>
   readonly signal?: AbortSignal
@@ -169,6 +173,7 @@ class PackRun {
     for await (const buffer of take.read()) {
       if (this.#callbacks.signal?.aborted) throw new SluiceError('aborted', 'packing was stopped')
       this.#callbacks.onRead?.(buffer.length)
+      await this.#callbacks.rest?.()
       for (const chunk of packing.feed(buffer, (bytes) => this.#knownHash(bytes))) {
         await this.#add(take, chunk.bytes, chunk.hash)
         packing.offset += chunk.bytes.length
@@ -246,6 +251,7 @@ class PackRun {
     this.#draft = undefined
     const { bodyHash, bodyBytes, rawBytes, newBytes, chunks, ordinals } = body
     try {
+      if (this.#callbacks.maySeal?.() === false) throw new SluiceError('aborted', 'a pause that drops captures began')
       journal.commitSeal({
         pack: { id: draft.sealNumber, queue: this.#queue, bodyHash, bodyBytes, rawBytes, newBytes, sealedAt },
         epoch: draft.epoch, chunks, ordinals, cursors: draft.cursors, knownFiles: draft.knownFiles,
@@ -307,6 +313,6 @@ class FilePacking {
 }
 
 function cursorOf(take: FileTake, offset: number, complete: boolean, fingerprint: Fingerprint, chunker: ChunkerState): Cursor {
-  const { stream, path, fileId, facts } = take
-  return { stream: stream.name, path, fileId, offset, complete, fingerprint, chunker, facts }
+  const { stream, path, fileId, base, facts } = take
+  return { stream: stream.name, path, fileId, ...(base > 0 && { base }), offset, complete, fingerprint, chunker, facts }
 }

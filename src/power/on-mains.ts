@@ -16,6 +16,10 @@ export interface PowerSupply {
   readonly status?: string
   /** Percent, as the battery itself computes it. */
   readonly capacity?: number
+  /** Percent above which the battery is not charged, and may be drained down to. */
+  readonly chargeLimit?: number
+  /** The battery was told to drain although a charger is plugged in. */
+  readonly drainsOnPurpose?: boolean
   /** µWh. */
   readonly energyNow?: number
   readonly energyFull?: number
@@ -26,24 +30,42 @@ export interface PowerSupply {
   readonly voltage?: number
 }
 
+/** Batteries and chargers of this machine, not those of a mouse or a phone beside it. */
+export function ownSupplies(supplies: readonly PowerSupply[]): PowerSupply[] {
+  return supplies.filter((supply) => supply.scope !== 'Device')
+}
+
 /**
  * What the machine runs on, by the rules of systemd's on_ac_power: a charger that is plugged in is mains, whatever its
  * name; without one, it is battery exactly when a battery of the machine discharges. Two cases in which the kernel
  * contradicts itself are `unknown`: no charger is plugged in, and the only batteries are dead or say `Unknown`.
+ * The charger is weak when a battery drains beside it that nobody wants drained, and none charges.
  */
 export function powerFrom(supplies: readonly PowerSupply[]): Omit<PowerState, 'saver'> {
-  const own = supplies.filter((supply) => supply.scope !== 'Device')
+  const own = ownSupplies(supplies)
   const batteries = own.filter((supply) => supply.type === 'Battery' && supply.present !== 0)
   const chargers = own.filter((supply) => supply.type !== 'Battery' && supply.online !== undefined && !supply.givesPower)
   const percent = combinedPercent(batteries)
-  return { supply: supplyFrom(batteries, chargers), ...(percent !== undefined && { percent }) }
+  const isPlugged = chargers.some((charger) => Number(charger.online) > 0)
+  const isWeak = isPlugged && batteries.some(drainsUnwanted) && !batteries.some(({ status }) => status === 'Charging')
+  return {
+    supply: isPlugged ? 'mains' : supplyWithoutCharger(batteries, chargers),
+    ...(percent !== undefined && { percent }),
+    ...(isWeak && { weakCharger: true }),
+  }
 }
 
-function supplyFrom(batteries: readonly PowerSupply[], chargers: readonly PowerSupply[]): PowerState['supply'] {
-  if (chargers.some((charger) => Number(charger.online) > 0)) return 'mains'
+function supplyWithoutCharger(batteries: readonly PowerSupply[], chargers: readonly PowerSupply[]): PowerState['supply'] {
   if (batteries.some((battery) => battery.status === 'Discharging')) return 'battery'
   const contradicts = batteries.length > 0 && batteries.every((battery) => isDead(battery) || isUnknown(battery))
   return chargers.length > 0 && contradicts ? 'unknown' : 'mains'
+}
+
+function drainsUnwanted(battery: PowerSupply): boolean {
+  if (battery.status !== 'Discharging' || battery.drainsOnPurpose) return false
+  const { chargeLimit = 100 } = battery
+  const level = levelOf(battery)
+  return chargeLimit <= 0 || chargeLimit >= 100 || level === undefined || level < chargeLimit
 }
 
 function isDead(battery: PowerSupply): boolean {

@@ -1,13 +1,23 @@
 import type { PowerState } from '../scheduler/conditions.ts'
+import { fixed } from '../scheduler/sensor.ts'
 import type { Sensor } from '../scheduler/sensor.ts'
-import { sysfsPower } from './sysfs.ts'
-import { systemInformationPower } from './system-information.ts'
+import { commandPower, pmset, powerShell } from './command-power.ts'
+import { linuxPower } from './linux-power.ts'
+import type { LinuxPowerOptions } from './linux-power.ts'
 
 export type PowerSensor = Sensor<PowerState>
 
-/** The sensor for this machine's battery and charger. */
-export function powerSensor(platform: NodeJS.Platform, clock: () => number): PowerSensor {
-  return platform === 'linux' ? sysfsPower({ clock }) : systemInformationPower({ clock, platform })
+export interface PowerSensorOptions extends LinuxPowerOptions {
+  readonly platform: NodeJS.Platform
+}
+
+/** The sensor for this machine's battery, charger and power saver. */
+export function powerSensor(options: PowerSensorOptions): PowerSensor {
+  const { platform, clock } = options
+  if (platform === 'linux') return linuxPower(options)
+  if (platform === 'darwin') return commandPower(pmset, { clock })
+  if (platform === 'win32') return commandPower(powerShell, { clock })
+  return fixed({ supply: 'unknown', saver: 'unknown' }, clock, `none on ${platform}`)
 }
 
 /** What the config's `conditions: { power }` stands for; `battery` is one that is well charged. */

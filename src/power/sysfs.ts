@@ -1,52 +1,23 @@
 import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { systemCode } from '../observe/error.ts'
 import type { PowerState } from '../scheduler/conditions.ts'
-import { within } from '../scheduler/sensor.ts'
-import type { Sensor } from '../scheduler/sensor.ts'
-import { powerFrom } from './on-mains.ts'
 import type { PowerSupply } from './on-mains.ts'
 
-export interface SysfsOptions {
-  readonly clock: () => number
-  /** Default `/sys/class/power_supply`. */
-  readonly suppliesFolder?: string
-  /** Default `/sys/firmware/acpi/platform_profile`. */
-  readonly profileFile?: string
-  /** Default 2000; an embedded controller that hangs must not hang the gate. */
-  readonly limitMs?: number
-}
-
-/** Battery and charger from the Linux kernel. A folder that cannot be read is `unknown`; an empty one is mains. */
-export function sysfsPower(options: SysfsOptions): Sensor<PowerState> {
-  const suppliesFolder = options.suppliesFolder ?? '/sys/class/power_supply'
-  const profileFile = options.profileFile ?? '/sys/firmware/acpi/platform_profile'
-  const read = async (): Promise<PowerState> => {
-    const [supplies, profile] = await Promise.all([readSupplies(suppliesFolder), readAttribute(profileFile)])
-    return { ...powerFrom(supplies), saver: saverFrom(profile) }
-  }
-  return {
-    read: async () => {
-      try {
-        return { value: await within(read(), options.limitMs ?? 2000), source: 'sysfs', at: options.clock() }
-      } catch (error) {
-        const cause = systemCode(error) ?? (error instanceof Error ? error.message : String(error))
-        return { value: { supply: 'unknown', saver: 'unknown' }, source: `sysfs: ${cause}`, at: options.clock() }
-      }
-    },
-    close: async () => {},
-  }
-}
-
-function saverFrom(profile: string | undefined): PowerState['saver'] {
-  if (profile === undefined) return 'unknown'
-  return profile === 'low-power' ? 'on' : 'off'
-}
-
-async function readSupplies(folder: string): Promise<PowerSupply[]> {
+/**
+ * What the Linux kernel says of each battery and charger in `folder` (usually `/sys/class/power_supply`). Rejects when
+ * the folder cannot be read, as in containers that hide it.
+ */
+export async function readSupplies(folder: string): Promise<PowerSupply[]> {
   const names = await readdir(folder)
   const supplies = await Promise.all(names.map((name) => readSupply(join(folder, name))))
   return supplies.filter((supply) => supply !== undefined)
+}
+
+/** The machine's own power profile (usually `/sys/firmware/acpi/platform_profile`), which a key or the firmware sets. */
+export async function readPlatformProfile(file: string): Promise<PowerState['saver']> {
+  const profile = await readAttribute(file)
+  if (profile === undefined) return 'unknown'
+  return profile === 'low-power' ? 'on' : 'off'
 }
 
 /** Undefined when it has no type: it went away between listing and reading. */
@@ -64,6 +35,9 @@ async function readSupply(folder: string): Promise<PowerSupply | undefined> {
     present: await number('present'),
     status: await text('status'),
     capacity: await number('capacity'),
+    chargeLimit: await number('charge_control_end_threshold'),
+    // The behaviour in use stands in brackets: `auto inhibit-charge [force-discharge]`.
+    drainsOnPurpose: (await text('charge_behaviour'))?.includes('[force-discharge]'),
     energyNow: await number('energy_now'),
     energyFull: await number('energy_full'),
     chargeNow: await number('charge_now'),

@@ -16,6 +16,7 @@ const faultOf: Partial<Record<ErrorCode, FaultCode>> = {
   'settings-damaged': 'settings-damaged',
   'destination-full': 'destination-full',
   'destination-unreachable': 'destination-unreachable',
+  'captive-portal': 'captive-portal',
   'destination-refused': 'destination-refused',
   'destination-behind': 'destination-behind',
   'destination-ahead': 'destination-ahead',
@@ -41,7 +42,8 @@ export class Faults {
     if (!code) return undefined
     const before = this.#states.get(code)
     const attempts = (before?.attempts ?? 0) + 1
-    const delay = retryDelay(attempts, random)
+    // The other side may know better when to come back.
+    const delay = Math.max(retryDelay(attempts, random), Number(error.data['retryAfterMs'] ?? 0))
     this.#states.set(code, { code, since: before?.since ?? now, until: now + delay, attempts, evidence: error.message })
     return delay
   }

@@ -1,17 +1,20 @@
-/** Which lane a reason closes: sending bytes, preparing packs, or both. */
+/** Which lane a reason closes or slows: sending bytes, preparing packs, or both. */
 export type Holds = 'send' | 'prepare' | 'both'
 
 interface ReasonText {
   readonly holds: Holds
   /** `gate`: follows from conditions, caps and policy. `machinery`: reported by a part that cannot go on. */
   readonly raised: 'gate' | 'machinery'
+  /** Whether `sluice send-now` sets it aside: what was decided for the person's comfort, never what limits cost or privacy. */
+  readonly yieldsToSendNow?: true
   readonly meaning: string
   readonly action: string
 }
 
 /**
- * Every reason for which something is held, gravest first: what the person decided, what needs somebody's hands, what
- * time or a better moment resolves. Decisions list reasons in this order. Codes are API; the texts are docs/reasons.md.
+ * Every reason for which something is held or slowed, gravest first: what the person decided, what needs somebody's hands,
+ * what time or a better moment resolves. Decisions list reasons in this order. Codes are API; the texts are
+ * docs/reasons.md.
  */
 export const reasons = {
   'paused': {
@@ -25,6 +28,30 @@ export const reasons = {
     raised: 'machinery',
     meaning: 'Your settings file cannot be read, so your pause and your limits are not known.',
     action: 'Restore the settings file from a backup, or delete it and set your limits again.',
+  },
+  'stream-off': {
+    holds: 'both',
+    raised: 'gate',
+    meaning: 'You turned these captures off. They are neither read nor sent.',
+    action: 'Turn them on again with `sluice stream on`.',
+  },
+  'exempt-work': {
+    holds: 'both',
+    raised: 'gate',
+    meaning: 'Your IT exempted this work as sensitive: these captures are neither read nor sent.',
+    action: 'Nothing. If that is no longer right, ask your IT.',
+  },
+  'exempt-charger': {
+    holds: 'both',
+    raised: 'gate',
+    meaning: 'Your IT exempted you because you have no charger at hand, so Sluice rests while the battery is used.',
+    action: 'Nothing. With a charger plugged in, work goes on.',
+  },
+  'exempt-line': {
+    holds: 'send',
+    raised: 'gate',
+    meaning: 'Your IT exempted you because your line is limited: only networks known to be free are used.',
+    action: 'Nothing. If this network costs you nothing, say so with `sluice network set`.',
   },
   'state-full': {
     holds: 'both',
@@ -68,11 +95,17 @@ export const reasons = {
     meaning: 'The destination has no room left.',
     action: 'Ask whoever runs the destination to make room. Sending is tried again by itself.',
   },
+  'captive-portal': {
+    holds: 'send',
+    raised: 'machinery',
+    meaning: 'A login page stands between this machine and the internet, as in hotels and trains.',
+    action: 'Open any page in your browser and log in to the network. Sending goes on by itself.',
+  },
   'destination-unreachable': {
     holds: 'send',
     raised: 'machinery',
-    meaning: 'The destination did not answer.',
-    action: 'Check your connection. Sending is tried again by itself.',
+    meaning: 'You have a network, but the destination did not answer.',
+    action: 'Nothing yet: it is tried again by itself. If it lasts for hours, tell whoever runs the destination.',
   },
   'battery-low': {
     holds: 'both',
@@ -83,18 +116,35 @@ export const reasons = {
   'power-saver': {
     holds: 'both',
     raised: 'gate',
+    yieldsToSendNow: true,
     meaning: 'This machine is set to save power, so Sluice rests.',
     action: 'Choose another power mode, or wait until you do.',
+  },
+  'weak-charger': {
+    holds: 'both',
+    raised: 'gate',
+    yieldsToSendNow: true,
+    meaning: 'The charger gives less than the machine takes, so Sluice works only a little.',
+    action: 'Use the machine’s own charger, or a socket with more power.',
   },
   'battery': {
     holds: 'send',
     raised: 'gate',
+    yieldsToSendNow: true,
     meaning: 'The machine runs on battery, and the charge is below what sending needs.',
     action: 'Plug in the charger.',
+  },
+  'on-battery': {
+    holds: 'prepare',
+    raised: 'gate',
+    yieldsToSendNow: true,
+    meaning: 'The machine runs on battery, so captures are packed gently, with pauses.',
+    action: 'Nothing. With the charger plugged in, packing goes at full speed.',
   },
   'power-unknown': {
     holds: 'send',
     raised: 'gate',
+    yieldsToSendNow: true,
     meaning: 'Sluice cannot tell whether sending would drain your battery.',
     action: 'Plug in the charger. If this stays, set `conditions: { power: mains }` in the config.',
   },
@@ -102,19 +152,39 @@ export const reasons = {
     holds: 'send',
     raised: 'gate',
     meaning: 'The data cap for this month is used up.',
-    action: 'Wait until the cap resets, or raise it with `sluice cap set`.',
+    action: 'Wait until the cap resets. If it is your own, `sluice cap set` can raise it.',
   },
   'cap-week': {
     holds: 'send',
     raised: 'gate',
     meaning: 'The data cap for this week is used up.',
-    action: 'Wait until the cap resets, or raise it with `sluice cap set`.',
+    action: 'Wait until the cap resets. If it is your own, `sluice cap set` can raise it.',
   },
   'cap-day': {
     holds: 'send',
     raised: 'gate',
     meaning: 'The data cap for today is used up.',
-    action: 'Wait until the cap resets, or raise it with `sluice cap set`.',
+    action: 'Wait until the cap resets. If it is your own, `sluice cap set` can raise it.',
+  },
+  'cap-rolling': {
+    holds: 'send',
+    raised: 'gate',
+    meaning: 'The data cap for the last days is used up.',
+    action: 'Wait until older use falls out of it. If it is your own, `sluice cap set` can raise it.',
+  },
+  'plan': {
+    holds: 'send',
+    raised: 'gate',
+    yieldsToSendNow: true,
+    meaning: 'Your own use has nearly filled your data plan, so what is left of it is kept for you.',
+    action: 'Nothing: Sluice waits until your plan starts again. If you can spare it, use `sluice send-now`.',
+  },
+  'pace': {
+    holds: 'send',
+    raised: 'gate',
+    yieldsToSendNow: true,
+    meaning: 'Today’s share of a data cap is used up; the rest is kept for the days to come.',
+    action: 'Nothing: tomorrow brings another share. If it cannot wait, use `sluice send-now`.',
   },
   'offline': {
     holds: 'send',
@@ -122,23 +192,57 @@ export const reasons = {
     meaning: 'This machine is not connected to a network.',
     action: 'Connect to a network.',
   },
+  'login-page': {
+    holds: 'send',
+    raised: 'gate',
+    meaning: 'This network wants you to log in first: a login page stands before the internet.',
+    action: 'Open any page in your browser and log in to the network. Sending goes on by itself.',
+  },
+  'roaming': {
+    holds: 'send',
+    raised: 'gate',
+    meaning: 'You are roaming on another operator’s network, where data can be very expensive.',
+    action: 'Join a Wi-Fi network, or wait until you are back on your own operator’s.',
+  },
+  'over-limit': {
+    holds: 'send',
+    raised: 'gate',
+    meaning: 'Your system says that this network’s data allowance is used up.',
+    action: 'Join another network, or wait until the allowance starts again.',
+  },
+  'near-limit': {
+    holds: 'send',
+    raised: 'gate',
+    yieldsToSendNow: true,
+    meaning: 'Your system says that this network’s data allowance is nearly used up, so the rest is kept for you.',
+    action: 'Join another network. If you can spare it, use `sluice send-now`.',
+  },
   'metered': {
     holds: 'send',
     raised: 'gate',
+    yieldsToSendNow: true,
     meaning: 'This network costs money by the byte, or has a small allowance.',
-    action: 'Join a free network, or, if this one is free, set `conditions: { network: free }` in the config.',
+    action: 'Join a free network. If this one is free, say so with `sluice network set current free`.',
   },
   'network-unknown': {
     holds: 'send',
     raised: 'gate',
+    yieldsToSendNow: true,
     meaning: 'Sluice cannot tell whether this network costs money, so it counts as if it did.',
-    action: 'Join a network known to be free, or, if this one is, set `conditions: { network: free }` in the config.',
+    action: 'If this network is free, say so with `sluice network set current free`.',
   },
   'stream-network': {
     holds: 'send',
     raised: 'gate',
     meaning: 'These captures may not be sent on this kind of network.',
     action: 'Join a network of a kind that is allowed for them.',
+  },
+  'outside-window': {
+    holds: 'send',
+    raised: 'gate',
+    yieldsToSendNow: true,
+    meaning: 'Sending is allowed only at certain times, and now is not one of them.',
+    action: 'Wait for the next time, or use `sluice send-now`.',
   },
 } as const satisfies Record<string, ReasonText>
 
@@ -151,3 +255,8 @@ export type FaultCode = {
 
 /** All codes, gravest first. */
 export const reasonOrder = Object.keys(reasons) as readonly ReasonCode[]
+
+/** Whether a person's `send-now` sets the reason aside. */
+export function yieldsToSendNow(code: ReasonCode): boolean {
+  return 'yieldsToSendNow' in reasons[code]
+}

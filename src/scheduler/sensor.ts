@@ -60,3 +60,42 @@ export async function within<T>(work: Promise<T>, limitMs: number): Promise<T> {
     clearTimeout(timer)
   }
 }
+
+/**
+ * A sensor that keeps nobody waiting: an answer that takes longer than `limitMs` is given later, to those who watch, and
+ * until then the last one counts, dated as it was. One that hangs then cannot delay what another has to say.
+ */
+export function promptly<T>(sensor: Sensor<T>, limitMs = 100): Required<Sensor<T>> {
+  const listeners = new Set<() => void>()
+  let last: Reading<T> | undefined
+  let underWay: Promise<Reading<T>> | undefined
+  const begin = (): Promise<Reading<T>> => {
+    const answer = underWay ??= sensor.read().then((found) => {
+      // One that a change overtook is no news any more.
+      if (underWay === answer) [last, underWay] = [found, undefined]
+      return found
+    })
+    return answer
+  }
+  return {
+    read: async () => {
+      const [answer, before] = [begin(), last]
+      if (!before) return await answer
+      return await within(answer, limitMs).catch(() => {
+        void answer.then(() => listeners.forEach((tell) => tell()))
+        return before
+      })
+    },
+    watch: (onChange) => {
+      const ends = [subscribe(listeners, onChange), sensor.watch?.(() => {
+        underWay = undefined // begun before the change, it may not know of it
+        onChange()
+      })]
+      return () => ends.forEach((end) => end?.())
+    },
+    close: async () => {
+      listeners.clear()
+      await sensor.close()
+    },
+  }
+}

@@ -1,22 +1,30 @@
 import type { Capture } from '../capture/collect.ts'
 import type { Reclaim } from '../capture/reclaim.ts'
-import type { Settings } from '../journal/settings.ts'
+import type { Pause, Settings } from '../journal/settings.ts'
 import type { Emit } from '../observe/events.ts'
 import type { Packer } from '../pack/packer.ts'
+import type { LinkRate } from '../transfer/link/link.ts'
 import type { Sender } from '../transfer/sender.ts'
-import type { Decision } from './gate.ts'
+import type { Conditions } from './conditions.ts'
+import type { Level } from './gate.ts'
 import type { Decisions, JudgeParts } from './judge.ts'
-import type { Queue } from './queues.ts'
+import type { PauseKeeper } from './pause-keeper.ts'
+import type { FaultCode } from './reasons.ts'
+import type { ClockLook } from './suspend.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { emptySettings } from '../journal/settings.ts'
 import { SluiceError } from '../observe/error.ts'
 import { Faults } from './faults.ts'
 import { Judge } from './judge.ts'
+import { PrepareLane } from './prepare-lane.ts'
+import { SendLane } from './send-lane.ts'
+import { sleptBetween } from './suspend.ts'
 
-/** How often conditions are read again, where the OS gives no signal: while bytes move, and while something is held. */
-const rereadMs = { moving: 5000, held: 30_000 } as const
-/** How often `once` takes files again that changed while it read them. */
-const maxPasses = 3
+/**
+ * How often conditions are read again, where the OS gives no signal: while bytes move, while something is held, and for
+ * the count of a data plan, which must not miss a change of networks by much.
+ */
+const rereadMs = { moving: 5000, held: 30_000, plan: 5 * 60_000 } as const
 /** Longest timer that setTimeout takes. */
 const longestSleepMs = 2 ** 31 - 1
 
@@ -30,9 +38,19 @@ export interface ServiceParts extends JudgeParts {
     read(): Settings
     watch(onChange: () => void): Disposable
   }
+  /** `run` only: what else can change a decision. Calls back, and ends when disposed of. */
+  /** What pauses mean for captures. */
+  readonly pauses?: PauseKeeper
+  readonly watches?: readonly ((wake: () => void) => Disposable)[]
+  /** Of a destination that is reached over a network. */
+  readonly setRate?: (rate: LinkRate) => void
   /** The spool may grow to this; then preparing waits for sending. */
   readonly maxSpoolBytes: number
   readonly now: () => number
+  /** Milliseconds that never go back. */
+  readonly monotonic: () => number
+  /** To notice that the machine slept. */
+  readonly clocks?: () => ClockLook
   /** 0 ≤ n < 1 */
   readonly random: () => number
   readonly emit: Emit
@@ -42,7 +60,7 @@ export interface ServiceParts extends JudgeParts {
 }
 
 /** One of the two lanes while it works. */
-interface Lane {
+interface Working {
   readonly stop: AbortController
   readonly done: Promise<void>
 }
@@ -55,15 +73,16 @@ export class Service {
   readonly #parts: ServiceParts
   readonly #judge: Judge
   readonly #faults = new Faults()
+  readonly #prepareLane: PrepareLane
+  readonly #sendLane: SendLane
   #decisions: Decisions = new Map()
+  #settings: Settings = emptySettings
+  #conditions: Conditions | undefined
+  #look: ClockLook | undefined
   /** The reasons that were last told. */
-  #told: readonly string[] | undefined
-  #prepare: Lane | undefined
-  #send: Lane | undefined
-  #sendingQueue: string | undefined
-  /** `once`: nothing was packed yet, everything is to be taken as it stands. */
-  #wholePass = false
-  #passes = 0
+  #told: string | undefined
+  #prepare: Working | undefined
+  #send: Working | undefined
   #failure: Error | undefined
   #hasWorked = false
   /** `run`: there is a later for which to save memory now. */
@@ -74,6 +93,24 @@ export class Service {
   constructor(parts: ServiceParts) {
     this.#parts = parts
     this.#judge = new Judge(parts)
+    const view = this.#view()
+    this.#prepareLane = new PrepareLane(parts, view)
+    this.#sendLane = new SendLane(parts, this.#judge, view)
+  }
+
+  /** What the lanes see of the last tick. */
+  #view() {
+    const queues = () => this.#judge.queuesFor(this.#settings)
+    return {
+      get queues() { return queues() },
+      decisionOf: (queue: string) => this.#decisions.get(queue),
+      routeOf: (queue: Parameters<Judge['routeOf']>[0]) => this.#judge.routeOf(queue, this.#conditions),
+      sending: () => this.#send?.done ?? (this.#sendLane.next() ? sleep(100) : undefined),
+      maySeal: () => this.#pauseNow()?.captures !== 'drop',
+      clear: (codes: readonly FaultCode[]) => this.#faults.clear(...codes),
+      judge: async () => void this.#judgeAt(await this.#judge.conditions()),
+      wake: () => this.wake(),
+    }
   }
 
   /** The decisions of the last tick, by queue. */
@@ -89,7 +126,7 @@ export class Service {
 
   /** Runs until `signal` aborts. Throws what waiting cannot mend. */
   async run(signal: AbortSignal): Promise<void> {
-    const { capture, sensors, settings } = this.#parts
+    const { capture, sensors, settings, watches = [] } = this.#parts
     this.#goesOn = true
     using watch = new DisposableStack()
     watch.use(settings.watch(() => this.#settingsChanged()))
@@ -97,6 +134,9 @@ export class Service {
       const stop = sensor.watch?.(this.wake)
       if (stop) watch.defer(stop)
     }
+    for (const begin of watches) watch.use(begin(this.wake))
+    // What is off is not even listed.
+    capture.pause(new Set(this.#readSettings(this.#parts.now())?.streamsOff.map(({ stream }) => stream)))
     capture.start()
     watch.defer(() => capture.stop())
     await this.#loop(signal, () => false)
@@ -107,12 +147,20 @@ export class Service {
    * changed at every try to read them.
    */
   async once(signal: AbortSignal): Promise<{ readonly decisions: Decisions; readonly unsettledFiles: number }> {
-    this.#wholePass = true
+    const lane = this.#prepareLane
+    lane.takeEverything()
     using watch = new DisposableStack()
     watch.use(this.#parts.settings.watch(() => this.#settingsChanged()))
-    await this.#loop(signal, () => !this.#prepare && !this.#send && (!this.#wholePass || !this.#mayPrepare()) && !this.#nextQueue())
-    const left = this.#wholePass ? [] : this.#parts.capture.pending()
+    const isPrepared = (): boolean => !lane.wholePass || lane.open().length === 0
+    await this.#loop(signal, () => !this.#prepare && !this.#send && isPrepared() && !this.#sendLane.next())
+    const left = lane.wholePass ? [] : this.#parts.capture.pending()
     return { decisions: this.#decisions, unsettledFiles: left.reduce((sum, { files }) => sum + files, 0) }
+  }
+
+  /** Both lanes stop where they are; the next tick starts again what may go on. */
+  interrupt(): void {
+    for (const lane of [this.#prepare, this.#send]) lane?.stop.abort()
+    this.wake()
   }
 
   async #loop(signal: AbortSignal, finished: () => boolean): Promise<void> {
@@ -128,23 +176,24 @@ export class Service {
       }
     } finally {
       signal.removeEventListener('abort', stop)
-      for (const lane of [this.#prepare, this.#send]) lane?.stop.abort()
+      this.interrupt()
       await Promise.all([this.#prepare?.done, this.#send?.done])
     }
   }
 
   /** A pause stops both lanes at once: the tick decides as well, but only when every sensor has answered. */
   #settingsChanged(): void {
-    if (this.#isPaused()) for (const lane of [this.#prepare, this.#send]) lane?.stop.abort()
-    this.wake()
+    if (this.#pauseNow()) this.interrupt()
+    else this.wake()
   }
 
-  #isPaused(): boolean {
+  /** The pause that holds this moment; what cannot be read may be one that drops. */
+  #pauseNow(): Pick<Pause, 'captures'> | undefined {
     try {
       const { pause } = this.#parts.settings.read()
-      return pause !== undefined && (pause.until === undefined || pause.until > this.#parts.now())
+      return pause && (pause.until === undefined || pause.until > this.#parts.now()) ? pause : undefined
     } catch (error) {
-      if (error instanceof SluiceError) return true // what was lost may be a pause
+      if (error instanceof SluiceError) return { captures: 'drop' }
       throw error
     }
   }
@@ -163,17 +212,48 @@ export class Service {
 
   /** Looks at everything, starts and stops lanes, and returns when to look again without being woken. */
   async #tick(): Promise<number> {
-    const { now } = this.#parts
+    this.#noticeSleep()
+    await this.#keepPauses()
     const conditions = await this.#judge.conditions()
-    const at = now()
-    this.#judgeAt(at, conditions)
-    if (this.#prepare && !this.#mayPrepare()) this.#prepare.stop.abort()
-    if (this.#send && this.#sendingQueue !== undefined && this.#isHeld(this.#sendingQueue)) this.#send.stop.abort()
-    const due = this.#due(at)
-    if (due.queues.length > 0 && !this.#prepare) this.#prepare = this.#start((stop) => this.#prepareLane(due.queues, stop), 'prepare')
-    if (!this.#send && this.#nextQueue()) this.#send = this.#start((stop) => this.#sendLane(stop), 'send')
+    const routeChanged = this.#routeChanged(conditions)
+    const at = this.#judgeAt(conditions)
+    const packing = this.#prepareLane.queue
+    if (this.#prepare && packing && this.#decisions.get(packing.name)?.prepare === 'hold') this.#prepare.stop.abort()
+    const sending = this.#sendLane.queue
+    // Bytes count for the network they leave over: on another one the transfer goes on as another.
+    if (this.#send && sending && (routeChanged || this.#decisions.get(sending.name)?.send === 'hold')) this.#send.stop.abort()
+    const due = this.#prepareLane.due(at)
+    if (due.queues.length > 0 && !this.#prepare) this.#prepare = this.#start((stop) => this.#prepareLane.run(due.queues, stop), 'prepare')
+    if (!this.#send && this.#sendLane.next()) this.#send = this.#start((stop) => this.#sendLane.run(stop), 'send')
     this.#rest()
     return this.#nextLook(at, due.nextAt)
+  }
+
+  async #keepPauses(): Promise<void> {
+    const { pauses, now } = this.#parts
+    const at = now()
+    const settings = this.#readSettings(at)
+    await pauses?.keep(settings, at, async () => {
+      this.#prepare?.stop.abort()
+      await this.#prepare?.done
+    })
+  }
+
+  /** A transfer that slept has lost its connection, and would wait for it in vain. */
+  #noticeSleep(): void {
+    const look = this.#parts.clocks?.()
+    const sleptMs = this.#look && look ? sleptBetween(this.#look, look) : 0
+    this.#look = look
+    if (sleptMs <= 0) return
+    this.#parts.emit({ event: 'machine.resumed', sleptMs })
+    this.#send?.stop.abort()
+  }
+
+  #routeChanged(conditions: Conditions): boolean {
+    const sending = this.#sendLane.queue
+    if (!sending) return false
+    const [before, after] = [this.#judge.routeOf(sending, this.#conditions), this.#judge.routeOf(sending, conditions)]
+    return before.network !== after.network || before.on !== after.on
   }
 
   #rest(): void {
@@ -182,14 +262,19 @@ export class Service {
     this.#parts.onRest?.()
   }
 
-  #judgeAt(at: number, conditions: Awaited<ReturnType<Judge['conditions']>>): void {
-    const settings = this.#settings(at)
-    this.#decisions = this.#judge.decide(at, conditions, settings, this.#faults.active(at), this.#parts.sender.reservedBytes)
+  #judgeAt(conditions: Conditions): number {
+    const at = this.#parts.now()
+    this.#conditions = conditions
+    this.#settings = this.#readSettings(at) ?? emptySettings
+    this.#decisions = this.#judge.decide(at, conditions, this.#settings, this.#faults.active(at), this.#parts.sender.reserved)
+    this.#sendLane.shape()
     this.#tell()
+    this.#warn(at)
+    return at
   }
 
   /** The worker's settings; where they cannot be read a fault holds everything, as a pause may be what was lost. */
-  #settings(at: number): Settings {
+  #readSettings(at: number): Settings | undefined {
     try {
       const settings = this.#parts.settings.read()
       this.#faults.clear('settings-damaged')
@@ -197,18 +282,21 @@ export class Service {
     } catch (error) {
       if (!(error instanceof SluiceError)) throw error
       this.#faults.note(new SluiceError('settings-damaged', error.message, { cause: error }), at, 1)
-      return emptySettings
+      return undefined
     }
   }
 
-  /** Says when what is held, or why, has changed. */
+  /** Says when what is held or slowed, or why, has changed. */
   #tell(): void {
-    const deciding = [...this.#decisions.values()].flatMap((decision) => decision.reasons.map((reason) => reason.code))
+    const deciding = [...this.#decisions.values()].flatMap((decision) => decision.reasons)
+    const codes = (level: Level): string[] => deciding.filter((reason) => reason.level === level).map((reason) => reason.code)
     // A fault that is being tried again does not hold, but it is not over either.
-    const reasons = [...new Set([...deciding, ...this.#faults.codes])].sort()
+    const held = [...new Set([...codes('hold'), ...this.#faults.codes])].sort()
+    const slowed = [...new Set(codes('trickle'))].sort()
     const before = this.#told
-    if (before?.join() === reasons.join()) return
-    this.#told = reasons
+    const telling = JSON.stringify([held, slowed])
+    if (before === telling) return
+    this.#told = telling
     const { journal, emit } = this.#parts
     try {
       this.#judge.remember()
@@ -218,14 +306,23 @@ export class Service {
       this.#failed(error)
       this.wake()
     }
-    if (reasons.length > 0) {
-      emit({ event: 'send.held', reasons, backlogBytes: journal.waiting().bytes })
-    } else if (before) {
-      emit({ event: 'send.resumed' })
+    if (held.length > 0) emit({ event: 'send.held', reasons: held, backlogBytes: journal.waiting().bytes })
+    else if (slowed.length > 0) emit({ event: 'work.slowed', reasons: slowed })
+    else if (before !== undefined) emit({ event: 'send.resumed' })
+  }
+
+  /** Says when a cap is nearly used up. A journal that cannot be written says so elsewhere. */
+  #warn(at: number): void {
+    try {
+      for (const { cap: { id, usedBytes, limitBytes }, percent } of this.#judge.warnings(at, this.#settings)) {
+        this.#parts.emit({ event: 'cap.warned', cap: id, percent, usedBytes, limitBytes })
+      }
+    } catch (error) {
+      if (!(error instanceof SluiceError) || error.code !== 'state-full') throw error
     }
   }
 
-  #start(work: (stop: AbortSignal) => Promise<void>, which: 'prepare' | 'send'): Lane {
+  #start(work: (stop: AbortSignal) => Promise<void>, which: 'prepare' | 'send'): Working {
     this.#hasWorked = true
     const stop = new AbortController()
     const done = work(stop.signal)
@@ -246,118 +343,11 @@ export class Service {
     else emit({ event: 'send.failed', code: error.code, message: error.message, retryMs })
   }
 
-  // Prepare
-
-  #decision(queue: string): Decision | undefined {
-    return this.#decisions.get(queue)
-  }
-
-  #mayPrepare(): boolean {
-    return this.#judge.queues.some((queue) => this.#decision(queue.name)?.prepare === 'full')
-  }
-
-  #isHeld(queue: string): boolean {
-    return this.#decision(queue)?.send !== 'full'
-  }
-
-  /** Queues with enough waiting to be packed now, and when the next one will have. */
-  #due(at: number): { readonly queues: readonly Queue[]; readonly nextAt: number } {
-    const open = this.#judge.queues.filter((queue) => this.#decision(queue.name)?.prepare === 'full')
-    if (this.#wholePass) return { queues: open, nextAt: Infinity }
-    const { sizeBytes, ageMs } = this.#parts.config.seal
-    const pending = open.length > 0 ? this.#parts.capture.pending() : []
-    let nextAt = Infinity
-    const queues = open.filter((queue) => {
-      const mine = pending.filter((entry) => queue.streams.some((stream) => stream.name === entry.stream))
-      const ready = Math.min(...mine.map((entry) => entry.readyAt))
-      const enough = mine.reduce((sum, entry) => sum + entry.bytes, 0) >= sizeBytes || mine.some((entry) => entry.scan)
-      // While sending is held nothing is sealed early: waiting makes better packs.
-      const aged = this.#isHeld(queue.name) ? Infinity : Math.min(...mine.map((entry) => entry.oldestAt)) + ageMs
-      const dueAt = enough ? ready : Math.max(ready, aged)
-      if (dueAt > at) nextAt = Math.min(nextAt, dueAt)
-      return dueAt <= at
-    })
-    return { queues, nextAt }
-  }
-
-  async #prepareLane(queues: readonly Queue[], signal: AbortSignal): Promise<void> {
-    const { capture, packer, journal, reclaim, onProgress } = this.#parts
-    const asItStands = this.#wholePass
-    await reclaim.run()
-    await this.#room(signal)
-    for (const queue of queues) {
-      const streams = new Set(queue.streams.map((stream) => stream.name))
-      await packer.pack(queue.name, capture.takes({ streams, asItStands, signal }), {
-        signal,
-        onTorn: (take) => capture.takeAgain(take),
-        onUnsealed: (take) => capture.takeAgain(take),
-        onRead: (bytes) => onProgress?.({ readBytes: bytes }),
-        onSealed: () => this.#afterSeal(signal),
-      })
-      journal.dropCursors(capture.gone())
-    }
-    this.#faults.clear('spool-full', 'state-full', 'state-unusable')
-    this.#wholePass &&= ++this.#passes < maxPasses && capture.pending().length > 0
-  }
-
-  /** Lets sending begin with what was sealed. */
-  async #afterSeal(signal: AbortSignal): Promise<void> {
-    this.wake()
-    await this.#room(signal)
-  }
-
-  /** Waits while the spool is at its limit and packs leave it. Throws `spool-full` when none may. */
-  async #room(signal: AbortSignal): Promise<void> {
-    const { journal, maxSpoolBytes } = this.#parts
-    while (journal.waiting().bytes >= maxSpoolBytes) {
-      if (signal.aborted) throw new SluiceError('aborted', 'packing was stopped')
-      if (!this.#send && this.#nextQueue() === undefined) {
-        throw new SluiceError('spool-full', `${maxSpoolBytes} bytes of packs wait to be sent: that is the limit`, { transient: true })
-      }
-      await Promise.race([this.#send?.done, sleep(100)].filter((wait) => wait !== undefined))
-    }
-  }
-
-  // Send
-
-  /** The queue of the next pack that may be sent, if there is one. */
-  #nextQueue(): string | undefined {
-    const { journal } = this.#parts
-    const open = this.#judge.queues.map((queue) => queue.name).filter((queue) => !this.#isHeld(queue))
-    if (open.length === 0) return undefined
-    const next = journal.nextToSend(open)
-    if (!next || open.includes(next.queue)) return next?.queue
-    // A stamped pack of a queue that is held: others may overtake it.
-    return open.find((queue) => journal.hasSealed(queue))
-  }
-
-  async #sendLane(signal: AbortSignal): Promise<void> {
-    const { journal, sender, reclaim, onProgress } = this.#parts
-    try {
-      for (;;) {
-        const queue = this.#nextQueue()
-        const decision = queue === undefined ? undefined : this.#decision(queue)
-        if (queue === undefined || !decision || signal.aborted) return
-        this.#sendingQueue = queue
-        const stamped = journal.stamped()
-        if (stamped && stamped.queue !== queue) await sender.giveWay(stamped)
-        const pack = signal.aborted ? undefined : journal.nextToSend([queue])
-        if (!pack) return
-        const onSent = (bytes: number): void => onProgress?.({ sentBytes: bytes })
-        if (!(await sender.send(pack, { maxBytes: decision.maxBytes, signal, onSent }))) return
-        await reclaim.run()
-        this.#faults.clear('destination-full', 'destination-unreachable', 'destination-refused', 'destination-behind', 'destination-ahead', 'spool-full', 'state-full', 'state-unusable')
-        this.#judgeAt(this.#parts.now(), await this.#judge.conditions())
-      }
-    } finally {
-      this.#sendingQueue = undefined
-    }
-  }
-
   /** When to look again: at what is due, when a decision can change, and regularly while something waits or moves. */
-  #nextLook(at: number, dueAt: number): number {
+  #nextLook(at: number, nextDue: number): number {
+    const dueAt = this.#parts.plan && this.#goesOn ? Math.min(nextDue, at + rereadMs.plan) : nextDue
     if (this.#prepare || this.#send) return Math.min(dueAt, at + rereadMs.moving)
-    const held = [...this.#decisions.values()].filter((decision) => decision.reasons.length > 0)
+    const held = [...this.#decisions.values()].filter((decision) => decision.reasons.length > 0 || decision.setAside.length > 0)
     if (held.length === 0) return this.#faults.codes.length > 0 ? Math.min(dueAt, at + rereadMs.held) : dueAt
     return Math.min(dueAt, at + rereadMs.held, ...held.map((decision) => decision.changesAt ?? Infinity))
   }

@@ -1,3 +1,5 @@
+import type { ReasonCode } from './reasons.ts'
+
 const ageSteps = [
   ['d', 86_400_000],
   ['h', 3_600_000],
@@ -11,18 +13,117 @@ export function ageInWords(ageMs: number): string {
   return step ? `${Math.floor(ageMs / step[1])} ${step[0]} ago` : 'just now'
 }
 
-/** Breaks text between words so that lines fit `columns`, each behind `indent`. A longer word keeps a line to itself. */
-export function wrap(text: string, columns: number, indent: string): string[] {
+/** Whose clock times are told on. */
+export interface Clock {
+  readonly now: number
+  /** IANA name of the worker's time zone. */
+  readonly timeZone: string
+}
+
+/** `14:02` today, `Mon 24 Nov, 14:02` on another day, with the year when it is another one. */
+export function timeInWords(time: number, { now, timeZone }: Clock): string {
+  const show = (at: number, format: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat('en-GB', { timeZone, ...format }).format(at)
+  const clock = show(time, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
+  const full: Intl.DateTimeFormatOptions = { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' }
+  if (show(time, full) === show(now, full)) return clock
+  const sameYear = show(time, { year: 'numeric' }) === show(now, { year: 'numeric' })
+  const date = show(time, sameYear ? { weekday: 'short', day: 'numeric', month: 'short' } : full)
+  return `${date.replaceAll(',', '')}, ${clock}`
+}
+
+/** Stands between a number and its unit while lines are made. */
+const noBreak = '\u00a0'
+
+/** Breaks text between words so that lines fit `columns`, the first behind `first`, the others behind `indent`. */
+export function wrap(text: string, columns: number, indent: string, first = indent): string[] {
   const lines: string[] = []
   let line = ''
-  for (const word of text.split(/\s+/).filter(Boolean)) {
+  const words = text.replaceAll(/(?<=\d) (?=[kMGTP]?B\b|%)/g, noBreak).split(/[ \n]+/).filter(Boolean)
+  for (const word of words.flatMap((word) => pieces(word, columns - indent.length))) {
     const longer = line === '' ? word : `${line} ${word}`
     if (line !== '' && indent.length + longer.length > columns) {
-      lines.push(indent + line)
+      lines.push(line)
       line = word
     } else {
       line = longer
     }
   }
-  return line === '' ? lines : [...lines, indent + line]
+  if (line !== '') lines.push(line)
+  return lines.map((text, index) => (index === 0 ? first : indent) + text.replaceAll(noBreak, ' '))
+}
+
+/** A path or an address may be longer than a line. */
+function pieces(word: string, size: number): string[] {
+  return Array.from({ length: Math.ceil(word.length / size) }, (_, index) => word.slice(index * size, (index + 1) * size))
+}
+
+/** `a`, `a and b`, `a, b and c`. */
+export function listInWords(items: readonly string[]): string {
+  const last = items.at(-1) ?? ''
+  return items.length < 2 ? last : `${items.slice(0, -1).join(', ')} and ${last}`
+}
+
+/** Each reason in a few words that complete "Nothing is sent now, because …". */
+export const because: Readonly<Record<ReasonCode, string>> = {
+  'paused': 'you paused Sluice',
+  'settings-damaged': 'your settings cannot be read',
+  'stream-off': 'you turned these captures off',
+  'exempt-work': 'your IT exempted this work',
+  'exempt-charger': 'you are exempted without a charger',
+  'exempt-line': 'you are exempted on networks that may cost money',
+  'state-full': 'the disk for Sluice’s own records is full',
+  'state-unusable': 'Sluice’s own folder cannot be used',
+  'spool-full': 'there is no room for more packed captures',
+  'destination-behind': 'the destination lost what it had',
+  'destination-ahead': 'the destination has captures from elsewhere',
+  'destination-refused': 'the destination refused',
+  'destination-full': 'the destination is full',
+  'captive-portal': 'a login page stands in the way',
+  'destination-unreachable': 'the destination does not answer',
+  'battery-low': 'the battery is nearly empty',
+  'power-saver': 'this machine saves power',
+  'weak-charger': 'the charger is too weak',
+  'battery': 'the battery is too low for sending',
+  'on-battery': 'the machine runs on battery',
+  'power-unknown': 'the state of the battery is not known',
+  'cap-month': 'this month’s data cap is used up',
+  'cap-week': 'this week’s data cap is used up',
+  'cap-day': 'today’s data cap is used up',
+  'cap-rolling': 'the data cap for the last days is used up',
+  'plan': 'the rest of your data plan is kept for you',
+  'pace': 'today’s share of a data cap is used up',
+  'offline': 'there is no network',
+  'login-page': 'this network wants you to log in first',
+  'roaming': 'you are roaming',
+  'over-limit': 'this network’s allowance is used up',
+  'near-limit': 'this network’s allowance is nearly used up',
+  'metered': 'this network costs money',
+  'network-unknown': 'this network may cost money',
+  'stream-network': 'these captures may not use this network',
+  'outside-window': 'this is not a time at which sending is allowed',
+}
+
+/** What happens when a reason ends at its time; completes "At 18:00 …". */
+export const endsWith: Readonly<Partial<Record<ReasonCode, string>>> = {
+  'paused': 'the pause ends',
+  'settings-damaged': 'it is tried again',
+  'exempt-work': 'the exemption ends',
+  'exempt-charger': 'the exemption ends',
+  'exempt-line': 'the exemption ends',
+  'state-full': 'it is tried again',
+  'state-unusable': 'it is tried again',
+  'spool-full': 'it is tried again',
+  'destination-behind': 'it is tried again',
+  'destination-ahead': 'it is tried again',
+  'destination-refused': 'it is tried again',
+  'destination-full': 'it is tried again',
+  'captive-portal': 'it is tried again',
+  'destination-unreachable': 'it is tried again',
+  'cap-month': 'the data cap starts again',
+  'cap-week': 'the data cap starts again',
+  'cap-day': 'the data cap starts again',
+  'cap-rolling': 'older use falls out of the data cap',
+  'plan': 'your data plan starts again',
+  'pace': 'a new day brings another share',
+  'outside-window': 'sending is allowed again',
 }

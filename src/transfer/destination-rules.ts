@@ -1,6 +1,7 @@
 import { SluiceError } from '../observe/error.ts'
 import { isDeviceName } from '../pack/header.ts'
 import { packFileName, type PackName } from './destination.ts'
+import type { Meter } from './meter.ts'
 
 /** The name itself; throws `destination-refused` for one that is no device's, before it becomes part of a path. */
 export function checkDevice(device: string): string {
@@ -23,6 +24,11 @@ export function stopIfAborted(signal: AbortSignal | undefined): void {
     transient: true,
     cause: signal.reason,
   })
+}
+
+/** Charges a slice that is about to be written; throws `aborted` when the meter refuses. */
+export function chargeSlice(meter: Meter | undefined, bytes: number): void {
+  if (meter && !meter.charge(bytes)) stopIfAborted(AbortSignal.abort('the meter refused'))
 }
 
 /** `destination-behind` for a pack that is asked for and not there. */

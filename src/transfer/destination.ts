@@ -1,3 +1,5 @@
+import type { Meter } from './meter.ts'
+
 /** Where a pack stands in a device log. `<seq, ten digits>-<hash, hex>.pack` below the device's name. */
 export interface PackName {
   readonly device: string
@@ -19,9 +21,14 @@ export interface OutgoingPack extends ByteSource {
   readonly name: PackName
 }
 
-export interface PutOptions {
+export interface RequestOptions {
   /** Aborting ends the transfer within one slice; what arrived is kept for resuming. */
   readonly signal?: AbortSignal
+  /** Charged for every byte before it moves. When it refuses, the transfer ends as if aborted. */
+  readonly meter?: Meter
+}
+
+export interface PutOptions extends RequestOptions {
   /** Called after each slice is handed over, with the bytes of it. */
   readonly onSent?: (bytes: number) => void
 }
@@ -30,21 +37,25 @@ export interface PutOptions {
 export const sliceBytes = 64 << 10
 
 /**
- * Where device logs are written. Every implementation passes test/suites/destination.ts.
- * Errors are `SluiceError`s with `destination-*` codes, `transient` where waiting helps.
+ * Where device logs are written. Every implementation passes test/suites/destination-put.ts; one that can be read, also
+ * test/suites/destination-read.ts: any other answers `devices`, `list` and `open` with `destination-refused`. Errors are `SluiceError`s with `destination-*` codes, `transient` where waiting helps.
  */
 export interface Destination {
   /** Address as in the config, for messages and for telling destinations apart. */
   readonly url: string
-  /** The pack with the highest seq, or undefined for an empty log. */
-  head(device: string): Promise<PackName | undefined>
+  /** The pack with the highest seq, undefined for an empty log, `untold` by a server that does not tell. */
+  head(device: string, options?: RequestOptions): Promise<PackName | 'untold' | undefined>
   /**
    * Sends a pack and returns once it is durable there. An earlier attempt that was cut is resumed at its byte.
    * Sending a pack that is already there moves no bytes and succeeds.
    */
   put(pack: OutgoingPack, options?: PutOptions): Promise<void>
   /** Gives up a pack that was partly sent: its partial bytes are removed. A complete pack stays. */
-  abandon(name: PackName): Promise<void>
+  abandon(name: PackName, options?: RequestOptions): Promise<void>
+  /** An estimate, never too low, of the bytes on the wire for sending so much of packs over a new connection. */
+  readonly wireBytes: (payloadBytes: number) => number
+  /** Whether a device may read what it wrote: the three below. */
+  readonly isReadable: boolean
   /** Devices that have a log here, in byte order. */
   devices(): Promise<string[]>
   /** The log of a device in order of seq. Names that are no pack names are skipped. */

@@ -7,7 +7,7 @@ import {
   type ByteSource, type Destination, type OutgoingPack, type PackName, type PutOptions,
 } from './destination.ts'
 import { isDeviceName } from '../pack/header.ts'
-import { checkDevice, inLogOrder, packMissing, readPastEnd, stopIfAborted } from './destination-rules.ts'
+import { chargeSlice, checkDevice, inLogOrder, packMissing, readPastEnd, stopIfAborted } from './destination-rules.ts'
 
 /**
  * A folder as destination, at a `file:///` URL: `<root>/<device>/<seq>-<hash>.pack`. A pack grows as `.<its name>.part`
@@ -65,6 +65,9 @@ export function folderDestination(url: string, disk: Disk): Destination {
       if (await rootExists()) await here(disk.remove(partOf(path)))
     },
 
+    isReadable: true,
+    wireBytes: payloadBytes => payloadBytes,
+
     async devices() {
       if (!await rootExists()) return []
       const found = []
@@ -114,11 +117,13 @@ async function prepare(disk: Disk, root: string, folder: string): Promise<void> 
 }
 
 /** Writes what is missing of a pack, and makes it durable. */
-async function send(file: DiskFile, pack: OutgoingPack, { signal, onSent }: PutOptions, here: Here): Promise<void> {
+async function send(file: DiskFile, pack: OutgoingPack, options: PutOptions, here: Here): Promise<void> {
+  const { signal, meter, onSent } = options
   let offset = await resumeAt(file, pack, here, signal)
   while (offset < pack.sizeBytes) {
     const slice = await pack.read(offset, Math.min(sliceBytes, pack.sizeBytes - offset))
     stopIfAborted(signal)
+    chargeSlice(meter, slice.length)
     await here(file.write(slice, offset))
     offset += slice.length
     onSent?.(slice.length)

@@ -1,5 +1,5 @@
 import { packFileName, sliceBytes, type Destination, type PackName } from './destination.ts'
-import { checkDevice, inLogOrder, packMissing, readPastEnd, stopIfAborted } from './destination-rules.ts'
+import { chargeSlice, checkDevice, inLogOrder, packMissing, readPastEnd, stopIfAborted } from './destination-rules.ts'
 
 /** A destination that lives as long as the process, for tests and dry runs. */
 export function memoryDestination(): Destination {
@@ -18,7 +18,7 @@ export function memoryDestination(): Destination {
     list: async device => logOf(device),
     devices: async () => [...new Set([...complete.values()].map(pack => pack.name.device))].sort(),
 
-    async put(pack, { signal, onSent } = {}) {
+    async put(pack, { signal, meter, onSent } = {}) {
       const key = keyOf(pack.name)
       stopIfAborted(signal)
       if (complete.has(key)) return
@@ -29,6 +29,7 @@ export function memoryDestination(): Destination {
         const slice = await pack.read(from, Math.min(sliceBytes, pack.sizeBytes - from))
         stopIfAborted(signal)
         if (part.sent !== from) continue // another put of this pack sent it meanwhile
+        chargeSlice(meter, slice.length)
         part.bytes.set(slice, from)
         part.sent += slice.length
         onSent?.(slice.length)
@@ -40,6 +41,9 @@ export function memoryDestination(): Destination {
     async abandon(name) {
       partial.delete(keyOf(name))
     },
+
+    isReadable: true,
+    wireBytes: payloadBytes => payloadBytes,
 
     async open(name) {
       const pack = complete.get(keyOf(name))

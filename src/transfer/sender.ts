@@ -2,11 +2,13 @@ import type { Ledger } from '../budget/ledger.ts'
 import type { Journal, LogHead, PackRow } from '../journal/journal.ts'
 import type { Spool } from '../journal/spool.ts'
 import type { Emit } from '../observe/events.ts'
-import type { ByteSource, Destination, OutgoingPack, PackName } from './destination.ts'
+import type { Reserved, Route } from '../scheduler/judge.ts'
+import type { ByteSource, Destination, OutgoingPack, PackName, RequestOptions } from './destination.ts'
 import { SluiceError } from '../observe/error.ts'
 import { encodeHeader, headerHash, maxHeaderBytes, noPrevious } from '../pack/header.ts'
 import { toHex } from '../pack/sha256.ts'
 import { sliceBytes } from './destination.ts'
+import { LedgerMeter } from './ledger-meter.ts'
 
 export interface SenderOptions {
   readonly device: string
@@ -19,16 +21,18 @@ export interface SenderOptions {
 }
 
 export interface SendOptions {
-  /** Bytes the caps allow now; at least `leastBytes(pack)`. */
+  /** Bytes on the wire that the caps allow now; at least `leastBytes` of the pack. */
   readonly maxBytes: number
+  /** What the bytes count for. */
+  readonly route: Route
   readonly signal: AbortSignal
-  /** Bytes handed to the destination since the last call. */
+  /** Bytes of the pack handed to the destination since the last call. */
   readonly onSent?: (bytes: number) => void
 }
 
-/** Fewest bytes worth beginning with: one slice, or the whole of a small pack. */
-export function leastBytes(pack: PackRow): number {
-  return Math.min(sliceBytes, pack.bodyBytes + maxHeaderBytes)
+/** Fewest bytes worth beginning with: one slice, or the whole of a small pack, as they are on the wire. */
+export function leastBytes(pack: PackRow, wireBytes: Destination['wireBytes']): number {
+  return wireBytes(Math.min(sliceBytes, pack.bodyBytes + maxHeaderBytes))
 }
 
 /** Moves sealed packs to the destination: stamps, reserves, sends, settles. One pack at a time, for the log is a chain. */
@@ -36,28 +40,30 @@ export class Sender {
   readonly #options: SenderOptions
   /** What the destination has is not known: a transfer ended in doubt, or none was made yet. */
   #inDoubt = true
-  #reservedBytes = 0
+  #meter: LedgerMeter | undefined
 
   constructor(options: SenderOptions) {
     this.#options = options
   }
 
-  /** Bytes reserved for the transfer under way that have not gone out: in the ledger's use, and still to be used. */
-  get reservedBytes(): number {
-    return this.#reservedBytes
+  /** What is set aside for the transfer under way and has not gone out: in the ledger's use, and still to be used. */
+  get reserved(): Reserved | undefined {
+    return this.#meter?.reserved
   }
 
   /**
    * Brings journal and destination into agreement: a stamped pack that arrived although nobody saw it is marked sent.
    * Throws `destination-behind` and `destination-ahead` when they cannot both be right.
    */
-  async reconcile(): Promise<void> {
+  async reconcile(request: RequestOptions = {}): Promise<void> {
     if (!this.#inDoubt) return
     const { destination, device, journal, now } = this.#options
-    const there = await destination.head(device)
+    const there = await destination.head(device, request)
     const here = journal.head()
     const stamped = journal.stamped()
-    if (there && stamped?.header && there.hash === toHex(headerHash(stamped.header))) {
+    if (there === 'untold') {
+      // Nobody to ask: sending a pack that is there already moves no bytes.
+    } else if (there && stamped?.header && there.hash === toHex(headerHash(stamped.header))) {
       journal.transaction(() => journal.markSent(stamped.id, headOf(there), now()))
       await this.#options.spool.remove(stamped.bodyHash)
     } else if ((there?.seq ?? 0) < (here?.seq ?? 0)) {
@@ -74,42 +80,45 @@ export class Sender {
    * Sends a pack, or as much of it as `maxBytes` and `signal` allow; the rest resumes at its byte. Returns whether it
    * arrived. What went out is settled in the ledger in any case. Throws the destination's errors.
    */
-  async send(pack: PackRow, { maxBytes, signal, onSent }: SendOptions): Promise<boolean> {
-    await this.reconcile()
-    const { journal, spool, ledger, destination, now, emit } = this.#options
+  async send(pack: PackRow, options: SendOptions): Promise<boolean> {
+    if (options.maxBytes < leastBytes(pack, this.#options.destination.wireBytes)) return false
+    return await this.#metered(pack, options, async (meter) => await this.#send(pack, options, meter))
+  }
+
+  /** Runs `work` with a meter, and settles what it used, whatever becomes of it. False when it was stopped. */
+  async #metered(pack: PackRow, { maxBytes, route }: Pick<SendOptions, 'maxBytes' | 'route'>, work: (meter: LedgerMeter) => Promise<boolean>): Promise<boolean> {
+    const { journal, ledger, now } = this.#options
+    const meter = new LedgerMeter({ journal, ledger, now, route, maxBytes, queue: pack.queue, pack: toHex(pack.bodyHash).slice(0, 12) })
+    this.#meter = meter
+    try {
+      return await work(meter)
+    } catch (error) {
+      if (meter.failure !== undefined) throw meter.failure
+      if (error instanceof SluiceError && error.code === 'aborted') return false
+      throw error
+    } finally {
+      this.#meter = undefined
+      journal.transaction(() => meter.settle())
+    }
+  }
+
+  async #send(pack: PackRow, { signal, onSent }: SendOptions, meter: LedgerMeter): Promise<boolean> {
+    const { journal, spool, destination, now, emit, device } = this.#options
+    await this.reconcile({ meter, signal })
     if (pack.state === 'stamped' && journal.stamped()?.id !== pack.id) return true
     await using body = await spool.open(pack.bodyHash, pack.bodyBytes)
     const seq = pack.seq ?? (journal.head()?.seq ?? 0) + 1
     const header = pack.header ?? this.#header(pack, seq)
-    const outgoing = outgoingPack({ device: this.#options.device, seq, hash: toHex(headerHash(header)) }, header, body)
-    const granted = Math.min(maxBytes, outgoing.sizeBytes)
-    if (granted < Math.min(sliceBytes, outgoing.sizeBytes)) return false
-    const reservation = journal.transaction(() => {
+    const outgoing = outgoingPack({ device, seq, hash: toHex(headerHash(header)) }, header, body)
+    journal.transaction(() => {
       if (pack.state === 'sealed') journal.stamp(pack.id, seq, header)
-      return ledger.reserve({ now: now(), queue: pack.queue, pack: toHex(pack.bodyHash).slice(0, 12), bytes: granted })
+      meter.reserve(destination.wireBytes(outgoing.sizeBytes))
     })
     if (pack.state === 'sealed') emit({ event: 'pack.stamped', seq, packBytes: outgoing.sizeBytes })
-    let sent = 0
-    const spent = new AbortController()
-    const limit = (bytes: number): void => {
-      sent += bytes
-      this.#reservedBytes = Math.max(0, granted - sent)
-      onSent?.(bytes)
-      if (granted - sent < Math.min(sliceBytes, outgoing.sizeBytes - sent)) spent.abort()
-    }
     this.#inDoubt = true
-    this.#reservedBytes = granted
-    try {
-      await destination.put(outgoing, { signal: AbortSignal.any([signal, spent.signal]), onSent: limit })
-    } catch (error) {
-      journal.transaction(() => ledger.settle(reservation, sent))
-      if (error instanceof SluiceError && error.code === 'aborted') return false
-      throw error
-    } finally {
-      this.#reservedBytes = 0
-    }
+    await destination.put(outgoing, { signal, meter, ...(onSent && { onSent }) })
     journal.transaction(() => {
-      ledger.settle(reservation, sent)
+      meter.settle()
       journal.markSent(pack.id, headOf(outgoing.name), now())
     })
     this.#inDoubt = false
@@ -124,14 +133,21 @@ export class Sender {
     return encodeHeader({ device, seq, previous: journal.head()?.hash ?? noPrevious, bodyBytes, bodyHash })
   }
 
-  /** Lets another pack go before a stamped one that may not be sent now: its place is given back, its partial bytes too. */
-  async giveWay(pack: PackRow): Promise<void> {
-    this.#inDoubt = true
-    await this.reconcile()
-    const { destination, device, journal } = this.#options
-    if (journal.stamped()?.id !== pack.id || pack.seq === undefined || !pack.header) return
-    await destination.abandon({ device, seq: pack.seq, hash: toHex(headerHash(pack.header)) })
-    journal.unstamp(pack.id)
+  /**
+   * Lets another pack go before a stamped one that may not be sent now: its place is given back, its partial bytes too.
+   * Returns whether that is done.
+   */
+  async giveWay(pack: PackRow, options: Pick<SendOptions, 'maxBytes' | 'route' | 'signal'>): Promise<boolean> {
+    const { signal } = options
+    return await this.#metered(pack, options, async (meter) => {
+      this.#inDoubt = true
+      await this.reconcile({ meter, signal })
+      const { destination, device, journal } = this.#options
+      if (journal.stamped()?.id !== pack.id || pack.seq === undefined || !pack.header) return true
+      await destination.abandon({ device, seq: pack.seq, hash: toHex(headerHash(pack.header)) }, { meter, signal })
+      journal.unstamp(pack.id)
+      return true
+    })
   }
 }
 

@@ -97,4 +97,10 @@ describe('grant', () => {
     expect(grant(20, [use(1000, 950), use(500, 470)])).toBe(20)
     expect(grant(100, [use(1000, 0), use(500, 600)])).toBe(0)
   })
+  test('today’s share of a paced cap is never exceeded, nor what is left of the cap itself', () => {
+    const paced = (shareBytes: number, usedBytes: number, left: number): CapUse => ({ ...use(1000, 1000 - left), today: { shareBytes, usedBytes, end: 1 } })
+    expect(grant(100, [paced(50, 20, 500)])).toBe(30)
+    expect(grant(100, [paced(50, 60, 500)])).toBe(0)
+    expect(grant(100, [paced(50, 20, 7)])).toBe(7)
+  })
 })

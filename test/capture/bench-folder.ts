@@ -6,6 +6,8 @@ import { Capture, type TakesOptions } from '../../src/capture/collect.ts'
 import type { Stream } from '../../src/capture/stream.ts'
 import type { FileTake } from '../../src/capture/take.ts'
 import type { SluiceEvent } from '../../src/observe/events.ts'
+import { Drops } from '../../src/journal/drops.ts'
+import { memoryDrops } from './memory-drops.ts'
 import { MemoryCursors } from './memory-cursors.ts'
 
 export interface Got {
@@ -24,6 +26,7 @@ export class Bench implements AsyncDisposable {
   readonly base = realpathSync(mkdtempSync(join(tmpdir(), 'sluice-')))
   readonly folder: string
   readonly cursors = new MemoryCursors()
+  readonly drops: Drops = memoryDrops()
   readonly events: SluiceEvent[] = []
   readonly #stream: Stream
   capture: Capture
@@ -31,12 +34,14 @@ export class Bench implements AsyncDisposable {
   skewMs = 0
   #ids = 0
   #onPending: (() => void) | undefined
+  /** Called when a look may find something. */
+  onNews: () => void = () => undefined
 
   constructor(stream: Partial<Stream> = {}, folder?: string) {
     this.folder = folder ?? this.base
     this.#stream = {
       name: 'test', folder: this.folder, include: ['**'], purpose: 'test', files: 'append', fidelity: 'bytes',
-      quietMs: 60_000, onSent: 'keep', ...stream,
+      quietMs: 60_000, onSent: 'keep', priority: 'normal', optional: false, ...stream,
     }
     this.capture = this.#newCapture()
   }
@@ -45,6 +50,7 @@ export class Bench implements AsyncDisposable {
     return new Capture({
       streams: [this.#stream],
       cursors: this.cursors,
+      drops: this.drops,
       emit: (event) => this.events.push(event),
       now: () => Date.now() + this.skewMs,
       randomBytes: (length) => {
@@ -52,7 +58,10 @@ export class Bench implements AsyncDisposable {
         id.writeUInt32BE(++this.#ids)
         return id
       },
-      onPending: () => this.#onPending?.(),
+      onPending: () => {
+        this.onNews()
+        this.#onPending?.()
+      },
     })
   }
 
@@ -104,10 +113,10 @@ export class Bench implements AsyncDisposable {
     for await (const bytes of take.read()) parts.push(Buffer.from(bytes))
     if (!(await take.unchanged())) return undefined
     const bytes = Buffer.concat(parts)
-    const { stream, path, fileId, chunker, facts } = take
+    const { stream, path, fileId, base, chunker, facts } = take
     const offset = take.startOffset + bytes.length
     const complete = stream.files === 'whole'
-    this.cursors.put({ stream: stream.name, path, fileId, offset, complete, fingerprint: take.fingerprint(), chunker, facts })
+    this.cursors.put({ stream: stream.name, path, fileId, base, offset, complete, fingerprint: take.fingerprint(), chunker, facts })
     const name = Buffer.from(path).toString('latin1')
     return { path: name, fileId: Buffer.from(fileId).toString('hex'), startOffset: take.startOffset, bytes: bytes.toString('latin1') }
   }

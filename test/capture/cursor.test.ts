@@ -19,7 +19,7 @@ type Case = readonly [claim: string, seen: Partial<FileFacts>, known: { inode?: 
 
 function check(kind: Sighting['kind'], [, seen, known, matches, verdict]: Case): void {
   const isHere = ({ path }: Cursor): boolean => Buffer.from(path).equals(Buffer.from('here'))
-  const sighting = { kind, facts: { ...facts, ...seen }, isHere, byInode: known.inode, byPath: known.path }
+  const sighting = { kind, facts: { ...facts, ...seen }, isHere, byInode: known.inode, byPath: known.path, holes: [] }
   expect(decide(sighting, matches)).toMatchObject(verdict)
 }
 

@@ -4,14 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 
 import { readSettings } from '../../src/journal/settings.ts'
-import { root, sandbox } from './run.ts'
-import type { Finished } from './run.ts'
-
-function json(finished: Finished): unknown {
-  expect(finished.stderr).toBe('')
-  expect(finished.stdout.endsWith('\n') && finished.stdout.trimEnd().includes('\n')).toBe(false)
-  return JSON.parse(finished.stdout)
-}
+import { hasRun, json, root, runProcess, sandbox } from './run.ts'
 
 describe('help', () => {
   test('of every command ends with examples and fits 80 columns', async () => {
@@ -33,6 +26,9 @@ describe('help', () => {
       'resume',
       'cap',
       'config',
+      'send-now',
+      'network set',
+      'stream off',
       'cap set',
       'cap list',
       'cap remove',
@@ -61,25 +57,41 @@ describe('bad usage exits with 2, says what and where to look, and prints no sta
     [['config', 'check'], 'sluice: missing required argument \'file\'. See: sluice --help\n'],
     [
       ['pause', 'soon'],
-      'sluice: "soon" is no time to pause: allowed are 30m, 2h, 1h30m (at most 366d) or until 18:00\n',
+      'sluice: "soon" is no time to pause: allowed are 30m, 2h, 1h30m (at most 366d), until 18:00 or until tomorrow 08:00\n',
     ],
     [
       ['pause', 'until', '25:00'],
-      'sluice: "until 25:00" is no time to pause: allowed are 30m, 2h, 1h30m (at most 366d) or until 18:00\n',
+      'sluice: "until 25:00" is no time to pause: allowed are 30m, 2h, 1h30m (at most 366d), until 18:00 or until tomorrow 08:00\n',
     ],
     [
       ['pause', '900d'],
-      'sluice: "900d" is no time to pause: allowed are 30m, 2h, 1h30m (at most 366d) or until 18:00\n',
+      'sluice: "900d" is no time to pause: allowed are 30m, 2h, 1h30m (at most 366d), until 18:00 or until tomorrow 08:00\n',
     ],
     [
       ['cap', 'set', '5/fortnight'],
-      'sluice: "5/fortnight" is no cap: allowed are a size and a period such as 5GB/month, 1GB/week or 200MB/day\n',
+      'sluice: "5/fortnight" is no cap: allowed are a size and a period such as 5GB/month, 1GB/week, 200MB/day or 6GB/30days (at most 366)\n',
     ],
     [
       ['cap', 'set', '0/day'],
-      'sluice: "0/day" is no cap: allowed are a size and a period such as 5GB/month, 1GB/week or 200MB/day\n',
+      'sluice: "0/day" is no cap: allowed are a size and a period such as 5GB/month, 1GB/week, 200MB/day or 6GB/30days (at most 366)\n',
     ],
     [['cap', 'set', '5GB/day', '--reset-day', '3'], 'sluice: --reset-day is for caps per month, not per day\n'],
+    [['cap', 'set', '5GB/30days', '--pace'], 'sluice: --pace is for caps per week or month, not per 30days\n'],
+    [['cap', 'set', '5GB/day', '--on', 'wifi'], 'sluice: "wifi" is no class of network: allowed are metered and free\n'],
+    [['cap', 'set', '5GB/day', '--stream', 'b'], 'sluice: there is no stream "b"; there are: a\n'],
+    [['pause', '--drop', '--hold'], 'sluice: choose one of --drop and --hold\n'],
+    [['stream', 'off', 'aa'], 'sluice: there is no stream "aa"; did you mean "a"?\n'],
+    [['stream', 'on', 'screens'], 'sluice: there is no stream "screens"; there are: a\n'],
+    [['network', 'set', 'home', 'cheap'], 'sluice: "cheap" is no cost of a network: allowed are metered, free and auto\n'],
+    [
+      ['network', 'set', 'aaaaaaaaaaaa', 'free'],
+      'sluice: no network with the id aaaaaaaaaaaa is known: see sluice network list\n',
+    ],
+    [['send-now', '--for', '3d'], 'sluice: "3d" is no time to send: allowed are 30m, 2h, 1h30m (at most 24h)\n'],
+    [
+      ['send-now'],
+      'sluice: Sluice has not run on this state folder yet, so nothing waits. Start it with: sluice run\n',
+    ],
     [['cap', 'remove'], 'sluice: which cap? you have set none\n'],
     [['cap', 'remove', 'day'], 'sluice: there is no cap "day"; you have set none\n'],
   ])('%j', async (command, message) => {
@@ -99,7 +111,7 @@ describe('bad usage exits with 2, says what and where to look, and prints no sta
 
 describe('config', () => {
   test('check names every problem with its place and exits with 2', async () => {
-    using box = sandbox('effort: 99\nwindows: []\n')
+    using box = sandbox('effort: 99\nbogus: []\n')
     const file = join(box.folder, 'sluice.yaml')
     const human = await box.sluice('config', 'check', file)
     expect(human).toMatchObject({ code: 2, stdout: '' })
@@ -110,7 +122,7 @@ describe('config', () => {
       version: 1,
       file,
       valid: false,
-      problems: [{ line: 5, key: 'windows' }, { line: 4, column: 9, key: 'effort' }],
+      problems: [{ line: 5, key: 'bogus' }, { line: 4, column: 9, key: 'effort' }],
     })
   })
 
@@ -157,20 +169,43 @@ describe('pause and resume', () => {
     using box = sandbox()
     const before = Date.now()
     const paused = json(await box.sluice('pause', '1h', '30m', '--json')) as { since: number, until: number }
-    expect(paused).toEqual({ version: 1, paused: true, since: paused.since, until: paused.since + 5_400_000 })
+    expect(paused).toEqual({ version: 1, paused: true, since: paused.since, until: paused.since + 5_400_000, captures: 'hold' })
     expect(paused.since).toBeGreaterThanOrEqual(before)
-    expect(readSettings(box.state).pause).toEqual({ since: paused.since, until: paused.until })
-    expect(json(await box.sluice('resume', '--json'))).toEqual({ version: 1, paused: false, wasPaused: true })
+    expect(readSettings(box.state).pause).toEqual({ since: paused.since, until: paused.until, captures: 'hold' })
+    expect(json(await box.sluice('resume', '--json'))).toMatchObject({ version: 1, paused: false, wasPaused: true })
     expect(readSettings(box.state).pause).toBeUndefined()
     expect((await box.sluice('resume')).stdout).toBe('There was no pause.\n')
-    expect((await box.sluice('pause')).stdout).toBe('Paused until you run: sluice resume\n')
-    expect(readSettings(box.state).pause?.until).toBeUndefined()
-    expect((await box.sluice('pause', 'until', '18:00')).stdout).toMatch(
-      /^Paused until \d{4}-\d\d-\d\d 18:00\. To go on earlier: sluice resume\n$/,
+    expect((await box.sluice('pause')).stdout).toBe(
+      'Paused until you run: sluice resume\nWhat is captured meanwhile is read afterwards.\n',
     )
+    expect(readSettings(box.state).pause?.until).toBeUndefined()
   })
 
-  test('with damaged settings or without a config say so and touch nothing', async () => {
+  test('times are the worker’s: the time zone of the config, not that of the machine', async () => {
+    using box = sandbox('timeZone: Asia/Tokyo\n')
+    const paused = await box.sluice('pause', 'until', 'tomorrow', '08:00', '--json')
+    const { since, until } = json(paused) as { since: number, until: number }
+    const shown = new Intl.DateTimeFormat('en-GB', { timeZone: 'Asia/Tokyo', hour: '2-digit', minute: '2-digit' }).format(until)
+    expect(shown).toBe('08:00')
+    expect(until - since).toBeGreaterThan(8 * 3_600_000)
+    expect((await box.sluice('pause', 'until', 'tomorrow', '08:00')).stdout).toMatch(/^Paused until \w{3} \d+ \w{3}( \d{4})?, 08:00\./)
+  })
+
+  test('pausing again says what changed, and a pause that drops leaves what is to be dropped', async () => {
+    using box = sandbox()
+    await box.sluice('pause', '1h', '--drop')
+    const longer = (await box.sluice('pause')).stdout
+    expect(longer).toContain('What is captured meanwhile is never read.\nYou had paused already; this is longer: it would have ended at ')
+    const held = (await box.sluice('pause', '30m', '--hold')).stdout
+    expect(held).toContain('You had paused already; this is shorter: it had no end.\nWhat was captured since ')
+    expect(held).toContain(' until now is still never read.\n')
+    expect(readSettings(box.state)).toMatchObject({ pause: { captures: 'hold' }, dropped: [{}] })
+    await box.sluice('pause', '--drop')
+    expect((await box.sluice('resume')).stdout).toMatch(/^Resumed\.\nWhat was captured since \d\d:\d\d is never read\.\n$/)
+    expect(readSettings(box.state).dropped).toHaveLength(2)
+  })
+
+  test('with damaged settings say so and touch nothing', async () => {
     using box = sandbox()
     await box.sluice('pause')
     const file = join(box.state, 'settings.json')
@@ -179,7 +214,24 @@ describe('pause and resume', () => {
     expect(refused.code).toBe(1)
     expect(JSON.parse(refused.stderr)).toMatchObject({ error: { code: 'settings-damaged' } })
     expect(readFileSync(file, 'utf8')).toBe('{')
-    expect(await box.sluice('pause', '--config', join(box.folder, 'none.yaml'))).toMatchObject({ code: 2, stdout: '' })
+  })
+
+  test('work without a valid config: in the folder that a wrong one still names, the one given, or the default one', async () => {
+    using box = sandbox('bogus: 1\n')
+    const wrong = await box.sluice('pause', '10m')
+    expect(wrong).toMatchObject({ code: 0, stdout: expect.stringContaining('Paused until') as string })
+    expect(wrong.stderr).toContain('bogus: found an unknown key')
+    expect(wrong.stderr).toContain(`goes to the state folder ${box.state}, where no Sluice runs now.`)
+    expect(readSettings(box.state).pause).toBeDefined()
+    const given = join(box.folder, 'given')
+    expect((await box.sluice('pause', '10m', '--state', given)).code).toBe(0)
+    expect(readSettings(given).pause).toBeDefined()
+    const missing = await runProcess(
+      process.execPath, [join(root, 'cli/launch.mjs'), 'pause', '10m', '--config', join(box.folder, 'none.yaml')], { XDG_STATE_HOME: box.folder },
+    )
+    expect(missing.code).toBe(0)
+    expect(missing.stderr).toContain(`goes to the state folder ${join(box.folder, 'sluice')}, where no Sluice runs now.`)
+    expect(readSettings(join(box.folder, 'sluice')).pause).toBeDefined()
   })
 })
 
@@ -190,26 +242,49 @@ describe('caps', () => {
     expect((await box.sluice('cap', 'set', '5', 'GB/month', '--reset-day', '15')).stdout).toContain(
       'Set 5 GB per month from day 15.\n',
     )
-    await box.sluice('cap', 'set', '6GB/month', '--reset-day', '15')
+    expect((await box.sluice('cap', 'set', '6GB/month', '--reset-day', '15')).stdout).toContain(
+      'Set 6 GB per month from day 15. Before: 5 GB per month from day 15.\n',
+    )
     await box.sluice('cap', 'set', '200MB/day')
     expect(json(await box.sluice('cap', 'list', '--json'))).toEqual({ version: 1, caps: [
       { id: 'month-15', limitBytes: 6e9, per: 'month', resetDay: 15, from: 'worker', inEffect: true },
       { id: 'day', limitBytes: 2e8, per: 'day', from: 'worker', inEffect: true },
     ] })
     expect((await box.sluice('cap', 'remove')).stderr).toBe('sluice: which cap? yours are: month-15, day\n')
-    expect((await box.sluice('cap', 'remove', 'day')).stdout).toContain('Removed.\n')
+    expect((await box.sluice('cap', 'remove', 'day')).stdout).toContain('Removed 200 MB per day.\n')
     expect((await box.sluice('cap', 'remove')).code).toBe(0)
     expect(readSettings(box.state).caps).toEqual([])
+  })
+
+  test('may count the last days, a network, a class or a stream only, and be paced', async () => {
+    using box = sandbox()
+    await box.sluice('cap', 'set', '6GB/30days', '--on', 'metered')
+    const named = await box.sluice('cap', 'set', '2GB/month', '--network', 'home', '--pace')
+    expect(named.stdout).toContain('No network is called home yet: it counts nothing until one is')
+    await box.sluice('cap', 'set', '1GB/week', '--stream', 'a')
+    expect(readSettings(box.state).caps).toEqual([
+      { id: 'rolling-30.on.metered', limitBytes: 6e9, per: 'rolling', days: 30, on: 'metered' },
+      { id: 'month.network.home', limitBytes: 2e9, per: 'month', network: 'home', pace: true },
+      { id: 'week.stream.a', limitBytes: 1e9, per: 'week', stream: 'a' },
+    ])
+  })
+
+  test('show their use once something ran', async () => {
+    using box = sandbox()
+    hasRun(box)
+    const { stdout } = await box.sluice('cap', 'set', '700MB/week', '--pace')
+    expect(stdout).toMatch(/^week: 700 MB per week, spread over the days, set by you\n {2}0 B used \(0 %\), starts again Mon /m)
+    expect(stdout.replaceAll(/\s+/g, ' ')).toContain('; today 0 B of a share of ')
   })
 
   test('of the policy are shown and stay, and a laxer one beside them has no effect and says so', async () => {
     using box = sandbox('caps: [{ limit: 1 GB, per: month }]\n')
     const lax = await box.sluice('cap', 'set', '2GB/month')
     expect(lax.stdout).toContain('Set 2 GB per month. It has no effect: a stricter cap applies.\n')
-    expect(lax.stdout).toMatch(/^policy-month +1 GB per month +policy +applies$/m)
-    expect(lax.stdout).toMatch(/^month +2 GB per month +you +a stricter one applies$/m)
+    expect(lax.stdout).toMatch(/^policy-month: 1 GB per month, set by the policy$/m)
+    expect(lax.stdout).toMatch(/^month: 2 GB per month, set by you; a stricter one applies$/m)
     expect((await box.sluice('cap', 'set', '500MB/month')).stdout).toMatch(
-      /^policy-month +1 GB per month +policy +a stricter one applies$/m,
+      /^policy-month: 1 GB per month, set by the policy; a stricter one applies$/m,
     )
     expect(await box.sluice('cap', 'remove', 'policy-month')).toMatchObject({
       code: 2,

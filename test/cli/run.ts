@@ -1,7 +1,12 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+
+import { expect } from 'vitest'
+
+import { Journal } from '../../src/journal/journal.ts'
+import { journalPath } from '../../src/journal/open-state.ts'
 
 export const root = join(import.meta.dirname, '../..')
 
@@ -14,6 +19,7 @@ export interface Finished {
 
 /**
  * A folder with a valid config and nothing else; `sluice` runs the real program there with that config as the default.
+ * `more` is added to the config, `stream` to its one stream.
  */
 export interface Sandbox extends Disposable {
   readonly folder: string
@@ -21,13 +27,13 @@ export interface Sandbox extends Disposable {
   sluice(...parameters: string[]): Promise<Finished>
 }
 
-export function sandbox(more = ''): Sandbox {
+export function sandbox(more = '', stream = 'fidelity: bytes'): Sandbox {
   const folder = mkdtempSync(join(tmpdir(), 'sluice-'))
   const config = join(folder, 'sluice.yaml')
   const state = join(folder, 'state')
   writeFileSync(
     config,
-    `streams: [{ name: a, path: ./captures, purpose: tests, files: whole }]\ndestination: file://${folder}/out\nstate: ${state}\n${more}`,
+    `streams: [{ name: a, path: ./captures, purpose: tests, files: whole, ${stream} }]\ndestination: file://${folder}/out\nstate: ${state}\n${more}`,
   )
   return {
     folder,
@@ -39,6 +45,20 @@ export function sandbox(more = ''): Sandbox {
     ),
     [Symbol.dispose]: () => { rmSync(folder, { recursive: true }) },
   }
+}
+
+/** As if the service had run on the state folder once. */
+export function hasRun({ state }: Sandbox): void {
+  mkdirSync(state, { recursive: true })
+  using journal = new Journal(journalPath(state))
+  journal.setMeta('device', 'test')
+}
+
+/** What a command printed with `--json`: one line, and nothing on stderr. */
+export function json(finished: Finished): unknown {
+  expect(finished.stderr).toBe('')
+  expect(finished.stdout.endsWith('\n') && finished.stdout.trimEnd().includes('\n')).toBe(false)
+  return JSON.parse(finished.stdout)
 }
 
 /** Runs a program to its end. */

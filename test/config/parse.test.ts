@@ -18,7 +18,8 @@ test('the smallest config gets every default', () => {
     device: 'eve-s-laptop.local',
     stateFolder: '/home/eve/.local/state/sluice',
     streams: [{
-      name: 'notes', folder: '/data/notes', include: ['**'], purpose: 'research', files: 'append', fidelity: 'bytes', onSent: 'keep', quietMs: 2000,
+      name: 'notes', folder: '/data/notes', include: ['**'], purpose: 'research', files: 'append', fidelity: 'bytes', priority: 'normal', optional: false,
+      onSent: 'keep', quietMs: 2000,
     }],
     destination: 'file:///mnt/out',
     caps: [],
@@ -26,6 +27,9 @@ test('the smallest config gets every default', () => {
     network: { onUnknown: 'metered', onMetered: 'hold' },
     conditions: {},
     seal: { sizeBytes: 4 << 20, ageMs: 300_000 },
+    windows: [],
+    rate: { trickleBytesPerSecond: 32_000, yields: true },
+    exemptions: [],
     timeZone: 'UTC',
     effort: 6,
   })
@@ -35,7 +39,8 @@ test('the example is valid and every value of it names its line', () => {
   const text = readFileSync(new URL('../../config/example.yaml', import.meta.url), 'utf8')
   const { config, origins } = parseConfig(text, 'example.yaml', environment)
   expect(config.caps).toEqual([
-    { id: 'policy-month-15', limitBytes: 5e9, per: 'month', resetDay: 15 }, { id: 'policy-day', limitBytes: 5e8, per: 'day' },
+    { id: 'policy-month-15', limitBytes: 5e9, per: 'month', resetDay: 15, pace: true }, { id: 'policy-day', limitBytes: 5e8, per: 'day', pace: false },
+    { id: 'policy-rolling-30.on.metered', limitBytes: 1e9, per: 'rolling', days: 30, on: 'metered', pace: false },
   ])
   expect(origins.get('caps[0].limit')).toEqual({ value: '5 GB', from: 'example.yaml:23' })
   expect(origins.get('streams[0].quiet')).toEqual({ value: '2s', from: 'default' })
@@ -47,12 +52,32 @@ test('the example is valid and every value of it names its line', () => {
   }
 })
 
+test('caps are named by their period and by which bytes they count', () => {
+  const caps = [
+    'per: day, network: home', 'per: week, on: metered', 'per: month, stream: notes', 'per: month', 'per: month, resetDay: 1, on: free',
+    'per: month, resetDay: 15', 'per: rolling, days: 30', 'per: rolling, days: 7', 'per: rolling, days: 7, network: home, on: metered, stream: notes',
+  ]
+  const text = `${smallest}caps:\n${caps.map((cap) => `  - { limit: 1 GB, ${cap} }\n`).join('')}`
+  expect(parseConfig(text, 'c', environment).config.caps.map(({ id }) => id)).toEqual([
+    'policy-day.network.home', 'policy-week.on.metered', 'policy-month.stream.notes', 'policy-month', 'policy-month.on.free',
+    'policy-month-15', 'policy-rolling-30', 'policy-rolling-7', 'policy-rolling-7.network.home.on.metered.stream.notes',
+  ])
+})
+
 test('relative paths begin at the config file, ~ at home, and XDG_STATE_HOME moves the state', () => {
   const text = smallest.replace('/data/notes', '../notes')
   const { config } = parseConfig(text, 'sub/sluice.yaml', { ...environment, xdgStateHome: '/var/state' })
   expect(config.streams[0]?.folder).toBe('/etc/sluice/notes')
   expect(config.stateFolder).toBe('/var/state/sluice')
   expect(parseConfig(`${smallest}state: ~/x/../y`, 'c', environment).config.stateFolder).toBe('/home/eve/y')
+})
+
+test.each([
+  ['https://collector.example.com', 'https://collector.example.com/'],
+  ['HTTPS://Collector.example.com:443/a', 'https://collector.example.com/a'],
+  ['http://localhost:1080/files', 'http://localhost:1080/files'],
+])('the destination %s is %s', (written, destination) => {
+  expect(parseConfig(smallest.replace('file:///mnt/out', written), 'c', environment).config.destination).toBe(destination)
 })
 
 test('folders that are one behind a link are found out', () => {
@@ -80,11 +105,12 @@ function withLine(line: number, text: string): string {
   return lines.join('\n')
 }
 
-const topKeys = 'device, state, streams, destination, caps, power, network, conditions, seal, timeZone, effort'
-const streamKeys = 'name, path, include, purpose, files, fidelity, networks, onSent, quiet'
+const topKeys = 'device, state, streams, destination, caps, power, network, conditions, seal, windows, rate, plan, exemptions, timeZone, effort'
+const streamKeys = 'name, path, include, purpose, files, fidelity, networks, priority, optional, onSent, quiet'
 const nameRule = 'a name of at most 64 characters a-z, 0-9, ".", "_", "-", beginning with a letter or digit'
 const pathRule = 'the path of a folder: absolute, beginning with ~/, or relative to this file'
-const sizeRule = 'a size such as 5 GB, 4 MiB or 500 kB, of at least 1 B'
+const sizeRule = 'a size such as 5 GB, 4 MiB or 500 kB, of at least 100 kB'
+const destinationRule = 'file:///absolute/path, or https://host/path'
 const ownFolder = 'a folder that shares nothing with any other of this file'
 const second = '  - { name: b, path: /data/b, purpose: p, files: whole }'
 
@@ -96,8 +122,7 @@ const wrong: readonly (readonly [text: string, problem: string])[] = [
   [withLine(7, 'sream: x'), `7:1 sream: found an unknown key; did you mean "streams"? allowed: ${topKeys}`],
   [withLine(7, 'time_zone: UTC'), `7:1 time_zone: found an unknown key; did you mean "timeZone"? allowed: ${topKeys}`],
   [withLine(7, 'qqq: UTC'), `7:1 qqq: found an unknown key; allowed: ${topKeys}`],
-  [withLine(7, 'windows: []'), `7:1 windows: not in this version; allowed: ${topKeys}`],
-  [withLine(7, 'rate: { max: 500 kB/s }'), `7:1 rate: not in this version; allowed: ${topKeys}`],
+  [withLine(7, 'endpoint: x'), `7:1 endpoint: not in this version; allowed: ${topKeys}`],
   [withLine(7, '? [a]\n: b'), `7:3 ?: found an unknown key; allowed: ${topKeys}`],
   [withLine(7, '<<: { effort: 3 }'), `7:1 <<: found an unknown key; allowed: ${topKeys}`],
   [withLine(7, 'destination: file:///b'), '7:1 destination: found the same key twice; allowed: once'],
@@ -105,7 +130,6 @@ const wrong: readonly (readonly [text: string, problem: string])[] = [
   [withLine(7, 'device: .a'), `7:9 device: found ".a"; allowed: ${nameRule}`],
   [withLine(7, `device: ${'a'.repeat(65)}`), `7:9 device: found "${'a'.repeat(60)}…"; allowed: ${nameRule}`],
   [withLine(7, 'device:'), `7:8 device: found nothing; allowed: ${nameRule}`],
-  [withLine(7, 'device: true'), `7:9 device: found "true"; allowed: ${nameRule}`],
   [withLine(7, 'device: [a]'), `7:9 device: found a list; allowed: ${nameRule}`],
   [withLine(7, 'device: "a\\u009bb"'), `7:9 device: found "a\\u{9b}b"; allowed: ${nameRule}`],
   [withLine(7, 'state: ~bob/x'), `7:8 state: found "~bob/x"; allowed: ${pathRule}`],
@@ -114,13 +138,15 @@ const wrong: readonly (readonly [text: string, problem: string])[] = [
   [withLine(7, 'state: /data/notes/state'), `7:8 state: found a folder inside streams[0].path; allowed: ${ownFolder}`],
   [withLine(7, 'state: /mnt/out'), `6:14 destination: found the same folder as state; allowed: ${ownFolder}`],
   [withLine(6, 'destination: file:///data/notes/out'), `6:14 destination: found a folder inside streams[0].path; allowed: ${ownFolder}`],
-  [withLine(6, ''), '1:1 destination: missing; allowed: file:///absolute/path'],
-  [withLine(6, 'destination: /mnt/out'), '6:14 destination: found "/mnt/out"; allowed: file:///absolute/path'],
-  [withLine(6, 'destination: https://x.example/'), '6:14 destination: found "https://x.example/"; not in this version: use file:///…; allowed: file:///absolute/path'],
-  [withLine(6, 'destination: s3://bucket/a'), '6:14 destination: found "s3://bucket/a"; not in this version: use file:///…; allowed: file:///absolute/path'],
-  [withLine(6, 'destination: file://host/a'), '6:14 destination: found "file://host/a"; allowed: file:///absolute/path'],
-  [withLine(6, 'destination: file:///a%2fb'), '6:14 destination: found "file:///a%2fb"; allowed: file:///absolute/path'],
-  [withLine(6, 'destination: file:///a?b'), '6:14 destination: found "file:///a?b"; allowed: file:///absolute/path'],
+  [withLine(6, ''), `1:1 destination: missing; allowed: ${destinationRule}`],
+  [withLine(6, 'destination: /mnt/out'), `6:14 destination: found "/mnt/out"; allowed: ${destinationRule}`],
+  [withLine(6, 'destination: http://x.example/'), `6:14 destination: found "http://x.example/"; http:// only to this machine itself (localhost); allowed: ${destinationRule}`],
+  [withLine(6, 'destination: https://x.example/?a=b'), `6:14 destination: found "https://x.example/?a=b"; allowed: ${destinationRule}`],
+  [withLine(6, 'destination: https://me:secret@x.example/'), `6:14 destination: found "https://…@x.example/"; a user and password are not taken here, where everyone sees them; allowed: ${destinationRule}`],
+  [withLine(6, 'destination: s3://bucket/a'), `6:14 destination: found "s3://bucket/a"; not in this version; allowed: ${destinationRule}`],
+  [withLine(6, 'destination: file://host/a'), `6:14 destination: found "file://host/a"; allowed: ${destinationRule}`],
+  [withLine(6, 'destination: file:///a%2fb'), `6:14 destination: found "file:///a%2fb"; allowed: ${destinationRule}`],
+  [withLine(6, 'destination: file:///a?b'), `6:14 destination: found "file:///a?b"; allowed: ${destinationRule}`],
   ['destination: file:///mnt/out', '1:1 streams: missing; allowed: a list of 1 to 100'],
   ['streams: []\ndestination: file:///mnt/out', '1:10 streams: found 0 items; allowed: 1 to 100'],
   ['streams: {}\ndestination: file:///mnt/out', '1:10 streams: found a map; allowed: a list'],
@@ -145,10 +171,24 @@ const wrong: readonly (readonly [text: string, problem: string])[] = [
   [withLine(7, 'caps: [{ limit: 0, per: month }]'), `7:17 caps[0].limit: found "0"; allowed: ${sizeRule}`],
   [withLine(7, 'caps: [{ limit: -5 GB, per: month }]'), `7:17 caps[0].limit: found "-5 GB"; allowed: ${sizeRule}`],
   [withLine(7, 'caps: [{ limit: 9999999 TB, per: month }]'), `7:17 caps[0].limit: found "9999999 TB"; allowed: ${sizeRule}`],
-  [withLine(7, 'caps: [{ limit: 5 GB, per: year }]'), '7:28 caps[0].per: found "year"; allowed: day, week, month'],
-  [withLine(7, 'caps: [{ limit: 5 GB, per: week, resetDay: 1 }]'), '7:44 caps[0].resetDay: found it for a cap per week; allowed: only with per: month'],
+  [withLine(7, 'caps: [{ limit: 5 GB, per: year }]'), '7:28 caps[0].per: found "year"; allowed: day, week, month, rolling'],
+  [withLine(7, 'caps: [{ limit: 5 GB, per: week, resetDay: 1 }]'), '7:44 caps[0].resetDay: found it with per: week; allowed: only with per: month'],
   [withLine(7, 'caps: [{ limit: 5 GB, per: month, resetDay: 32 }]'), '7:45 caps[0].resetDay: found "32"; allowed: a whole number from 1 to 31'],
-  [withLine(7, 'caps: [{ limit: 5 GB, per: day }, { limit: 6 GB, per: day }]'), '7:35 caps[1]: found the period of caps[0] again; allowed: one limit for each period'],
+  [withLine(7, 'caps: [{ limit: 5 GB, per: day }, { limit: 6 GB, per: day }]'), '7:35 caps[1]: found what caps[0] limits again; allowed: one limit for each period of the same bytes'],
+  [withLine(7, 'caps: [{ limit: 1 GB, per: month, on: metered }, { limit: 6 GB, per: month, resetDay: 1, on: metered }]'), '7:50 caps[1]: found what caps[0] limits again; allowed: one limit for each period of the same bytes'],
+  [withLine(7, 'caps: [{ limit: 5 GB, per: rolling }]'), '7:8 caps[0].days: missing with per: rolling; allowed: a whole number from 1 to 366'],
+  [withLine(7, 'caps: [{ limit: 5 GB, per: rolling, days: 0 }]'), '7:43 caps[0].days: found "0"; allowed: a whole number from 1 to 366'],
+  [withLine(7, 'caps: [{ limit: 5 GB, per: week, days: 7 }]'), '7:40 caps[0].days: found it with per: week; allowed: only with per: rolling'],
+  [withLine(7, 'caps: [{ limit: 5 GB, per: rolling, days: 7, resetDay: 1 }]'), '7:56 caps[0].resetDay: found it with per: rolling; allowed: only with per: month'],
+  [withLine(7, 'caps: [{ limit: 5 GB, per: day, pace: yes }]'), '7:39 caps[0].pace: found it with per: day; allowed: only with per: week or per: month'],
+  [withLine(7, 'caps: [{ limit: 5 GB, per: rolling, days: 7, pace: yes }]'), '7:52 caps[0].pace: found it with per: rolling; allowed: only with per: week or per: month'],
+  [withLine(7, 'caps: [{ limit: 5 GB, per: day, pace: maybe }]'), '7:39 caps[0].pace: found "maybe"; allowed: yes or no'],
+  [withLine(7, 'caps: [{ limit: 5 GB, per: day, stream: note }]'), '7:41 caps[0].stream: found "note", which is no stream; allowed: notes'],
+  [withLine(7, 'caps: [{ limit: 5 GB, per: day, on: roaming }]'), '7:37 caps[0].on: found "roaming"; allowed: free, metered'],
+  [withLine(7, 'plan: { limit: 5 GB, per: week, resetDay: 2 }'), '7:43 plan.resetDay: found it with per: week; allowed: only with per: month'],
+  [withLine(7, 'plan: { per: week }'), `7:7 plan.limit: missing; allowed: ${sizeRule}`],
+  [withLine(7, 'exemptions: [{ because: no-charger, streams: [notes, mail] }]'), '7:54 exemptions[0].streams[1]: found "mail", which is no stream; allowed: notes'],
+  [withLine(7, 'windows: [{ from: "20:00", to: "20:00" }]'), '7:32 windows[0].to: found the same time as from; allowed: another time; without windows sending is allowed at any time'],
   [withLine(7, 'power: { sendAboveBattery: 101% }'), '7:28 power.sendAboveBattery: found "101%"; allowed: whole percent from 0% to 100%'],
   [withLine(7, 'power: { sendAboveBattery: 0.4 }'), '7:28 power.sendAboveBattery: found "0.4"; allowed: whole percent from 0% to 100%'],
   [withLine(7, 'power: { lowBattery: 50% }'), '7:8 power.sendAboveBattery: found 40%, below lowBattery; allowed: 50% to 100%'],

@@ -13,7 +13,7 @@ if (what === 'lock') {
   }
 } else {
   for (let done = 0; done < Number(count); done++) {
-    updateSettings(folder, (old) => ({ ...old, pause: { since: (old.pause?.since ?? 0) + 1 } }))
+    updateSettings(folder, (old) => ({ ...old, pause: { since: (old.pause?.since ?? 0) + 1, captures: 'hold' } }))
   }
   process.stdout.write(`${readSettings(folder).pause?.since}\n`)
 }

@@ -14,9 +14,20 @@ afterEach(() => { rmSync(folder, { recursive: true }) })
 
 const file = () => join(folder, 'settings.json')
 
+const spans = fc.record({ since: fc.nat(), until: fc.nat() })
+
 const settings: fc.Arbitrary<Settings> = fc.record({
   version: fc.constant(1 as const),
-  pause: fc.oneof(fc.record({ since: fc.nat() }), fc.record({ since: fc.nat(), until: fc.nat() })),
+  pause: fc.record({ since: fc.nat(), until: fc.nat(), captures: fc.constantFrom('hold', 'drop') }, { requiredKeys: ['since', 'captures'] }),
+  dropped: fc.array(spans),
+  droppedBefore: fc.array(spans),
+  sendNow: spans,
+  networks: fc.uniqueArray(fc.record({
+    id: fc.nat({ max: 0xffff }).map((id) => id.toString(16).padStart(12, '0')),
+    name: fc.constantFrom('home', 'office', 'train'),
+    cost: fc.constantFrom('free', 'metered', 'auto'),
+  }), { selector: ({ name }) => name, maxLength: 1 }),
+  streamsOff: fc.array(fc.record({ stream: fc.constantFrom('mail', 'screens'), since: fc.nat() })),
   caps: fc.uniqueArray(fc.oneof(
     fc.record({
       id: fc.constantFrom('a', 'b', 'c'),
@@ -28,9 +39,19 @@ const settings: fc.Arbitrary<Settings> = fc.record({
       limitBytes: fc.constant(5),
       per: fc.constant('month' as const),
       resetDay: fc.integer({ min: 1, max: 31 }),
+      pace: fc.boolean(),
+      network: fc.constantFrom('home', 'office'),
+    }),
+    fc.record({
+      id: fc.constantFrom('f', 'rolling-30.on.metered'),
+      limitBytes: fc.constant(5),
+      per: fc.constant('rolling' as const),
+      days: fc.integer({ min: 1, max: 366 }),
+      on: fc.constantFrom('free', 'metered'),
+      stream: fc.constantFrom('mail', 'screens'),
     }),
   ), { selector: ({ id }) => id }),
-}, { requiredKeys: ['version', 'caps'] })
+}, { requiredKeys: ['version', 'dropped', 'droppedBefore', 'caps', 'networks', 'streamsOff'] })
 
 test('without a file there are no settings', () => {
   expect(readSettings(folder)).toEqual(emptySettings)
@@ -45,11 +66,11 @@ test('settings read back as they were written', () => {
 
 test('an update builds on the last one, makes the folder, and leaves a private file and no other', () => {
   const state = join(folder, 'a/b')
-  updateSettings(state, (old) => ({ ...old, pause: { since: 5 } }))
+  updateSettings(state, (old) => ({ ...old, pause: { since: 5, captures: 'hold' } }))
   updateSettings(state, (old) => ({ ...old, caps: [{ id: 'day', limitBytes: 1, per: 'day' }] }))
   expect(readSettings(state)).toEqual({
-    version: 1,
-    pause: { since: 5 },
+    ...emptySettings,
+    pause: { since: 5, captures: 'hold' },
     caps: [{ id: 'day', limitBytes: 1, per: 'day' }],
   })
   expect(readdirSync(state).sort()).toEqual(['settings.json', 'settings.lock.sqlite'])
@@ -57,9 +78,14 @@ test('an update builds on the last one, makes the folder, and leaves a private f
 })
 
 test('a change that throws changes nothing and frees the lock', () => {
-  updateSettings(folder, (old) => ({ ...old, pause: { since: 1 } }))
+  updateSettings(folder, (old) => ({ ...old, pause: { since: 1, captures: 'hold' } }))
   expect(() => updateSettings(folder, () => { throw new Error('no') })).toThrow('no')
-  expect(updateSettings(folder, (old) => old).pause).toEqual({ since: 1 })
+  expect(updateSettings(folder, (old) => old).pause).toEqual({ since: 1, captures: 'hold' })
+})
+
+test('settings of before networks and streams could be set are read, and a pause of then holds captures', () => {
+  writeFileSync(file(), JSON.stringify({ version: 1, pause: { since: 7 }, caps: [] }))
+  expect(readSettings(folder)).toEqual({ ...emptySettings, pause: { since: 7, captures: 'hold' } })
 })
 
 const good = { version: 1, caps: [{ id: 'day', limitBytes: 5, per: 'day' }] }

@@ -108,7 +108,7 @@ test('a process killed amid updates strands no lock and damages nothing', async 
     while ((readSettings(folder).pause?.since ?? 0) < before + 5) await new Promise((resolve) => setImmediate(resolve))
     await end(child)
     const since = readSettings(folder).pause?.since ?? 0
-    expect(updateSettings(folder, (old) => ({ ...old, pause: { since: since + 1 } })).pause?.since).toBe(since + 1)
+    expect(updateSettings(folder, (old) => ({ ...old, pause: { since: since + 1, captures: 'hold' } })).pause?.since).toBe(since + 1)
   }
 })
 

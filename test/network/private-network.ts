@@ -9,6 +9,8 @@ import { fileURLToPath } from 'node:url'
 /** A machine with one cable that a real NetworkManager looks after (network-manager.sh). */
 export interface PrivateNetwork extends AsyncDisposable {
   readonly busAddress: string
+  /** The command line that runs a program on the machine (device `cable`), or at 10.99.0.1 behind its cable (device `socket`). */
+  argv(side: 'laptop' | 'provider', argv: readonly string[]): readonly [string, ...string[]]
   /** Runs a shell command beside NetworkManager, or a function of the script; throws when it fails. */
   run(command: string): Promise<void>
 }
@@ -27,7 +29,7 @@ export function whyNoPrivateNetwork(): string | undefined {
 export async function startPrivateNetwork(): Promise<PrivateNetwork> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-'))
   const script = fileURLToPath(new URL('network-manager.sh', import.meta.url))
-  const child = spawn(script, [folder], { stdio: ['pipe', 'pipe', 'pipe'] })
+  const child = spawn(script, [folder, process.execPath], { stdio: ['pipe', 'pipe', 'pipe'] })
   const ended = once(child, 'exit')
   let errors = ''
   child.stderr.on('data', (data: Buffer) => {
@@ -53,6 +55,7 @@ export async function startPrivateNetwork(): Promise<PrivateNetwork> {
   }
   return {
     busAddress: `unix:path=${join(folder, 'bus')}`,
+    argv: (side, argv) => ['ip', 'netns', 'exec', `sluice-${side === 'laptop' ? 'l' : 'p'}${child.pid}`, ...argv],
     run: async (command) => {
       child.stdin.write(`${command}\n`)
       await expectLine('done', command)

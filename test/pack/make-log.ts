@@ -19,7 +19,7 @@ import { memoryDestination } from '../../src/transfer/memory.ts'
 export const device = 'laptop-17'
 
 export function streamOf(name: string, files: Stream['files'] = 'append', rest: Partial<Stream> = {}): Stream {
-  return { name, folder: '/nowhere', include: ['**'], purpose: 'tests', files, fidelity: 'bytes', quietMs: 0, onSent: 'keep', ...rest }
+  return { name, folder: '/nowhere', include: ['**'], purpose: 'tests', files, fidelity: 'bytes', quietMs: 0, onSent: 'keep', priority: 'normal', optional: false, ...rest }
 }
 
 /** Bytes that do not compress, the same for the same seed. */
@@ -179,6 +179,7 @@ export function fakeTake(stream: Stream, path: string, bytes: Uint8Array, rest: 
     stream,
     path: Buffer.from(path),
     fileId: idOf(`${stream.name}/${path}`),
+    base: rest.base ?? 0,
     startOffset,
     chunker: chunkerStart,
     facts: {

@@ -287,7 +287,7 @@ test('real files through capture: growth, rotation, rename, replacement, truncat
   const at = await desk()
   const stream: Stream = { ...pointer, folder: captures }
   const capture = new Capture({
-    streams: [stream], cursors: at.journal, emit: () => {}, now: () => Date.now() + 60_000, onPending: () => {},
+    streams: [stream], cursors: at.journal, drops: at.journal.drops, emit: () => {}, now: () => Date.now() + 60_000, onPending: () => {},
     randomBytes: (length) => idOf(String(Math.random())).subarray(0, length),
   })
   onTestFinished(() => capture.stop())

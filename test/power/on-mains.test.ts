@@ -54,3 +54,23 @@ describe('charge', () => {
     expect(powerFrom([battery('Charging', 104)]).percent).toBe(100)
   })
 })
+
+describe('a weak charger', () => {
+  const plugged = charger(1, 'USB')
+  test.each<[string, PowerSupply[], boolean]>([
+    ['drains beside it', [plugged, battery('Discharging', 42)], true],
+    ['is as weak when only one of two batteries drains', [plugged, battery('Discharging', 42), battery('Not charging', 90)], true],
+    ['is none when it charges one battery from what another drains', [plugged, battery('Discharging', 42), battery('Charging', 90)], false],
+    ['is none when the battery charges', [plugged, battery('Charging', 42)], false],
+    ['is none when the battery is held', [plugged, battery('Not charging', 80)], false],
+    ['is none while a battery above its limit is drained down to it', [plugged, battery('Discharging', 85, { chargeLimit: 80 })], false],
+    ['is weak when the battery drains below its limit', [plugged, battery('Discharging', 79, { chargeLimit: 80 })], true],
+    ['is weak when the limit is no limit', [plugged, battery('Discharging', 100, { chargeLimit: 100 })], true],
+    ['is weak when a driver leaves the limit at 0', [plugged, battery('Discharging', 42, { chargeLimit: 0 })], true],
+    ['is none when the battery was told to drain', [plugged, battery('Discharging', 42, { drainsOnPurpose: true })], false],
+    ['is none when the draining battery is a mouse’s', [plugged, { ...battery('Discharging', 42), scope: 'Device' }], false],
+    ['is none without a charger', [charger(0), battery('Discharging', 42)], false],
+  ])('%s', (_, supplies, isWeak) => {
+    expect(powerFrom(supplies).weakCharger ?? false).toBe(isWeak)
+  })
+})

@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import type { PowerState } from '../../src/scheduler/conditions.ts'
 
 /** Writes attributes as the kernel shows them: one file each, below `folder`. */
 export async function writeAttributes(folder: string, attributes: Record<string, string | number>): Promise<void> {
@@ -21,4 +22,10 @@ export const laptop = {
   'BAT1/energy_full': 60000000,
   'BAT1/energy_now': 25200000,
   'BAT1/voltage_now': 12000000,
+}
+
+/** Whether a reading's value has the shape of a power state. */
+export function isPowerState({ supply, saver, percent = 0, weakCharger = true }: PowerState): boolean {
+  return ['mains', 'battery', 'unknown'].includes(supply) && ['on', 'off', 'unknown'].includes(saver)
+    && percent >= 0 && percent <= 100 && weakCharger
 }

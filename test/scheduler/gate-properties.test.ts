@@ -1,11 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { NetworkState } from '../../src/scheduler/conditions.ts'
 import { decide } from '../../src/scheduler/gate.ts'
 import type { GateInput } from '../../src/scheduler/gate.ts'
-import { reasonOrder, reasons } from '../../src/scheduler/reasons.ts'
+import { reasonOrder, reasons, yieldsToSendNow } from '../../src/scheduler/reasons.ts'
 import { capUses, faults, inputs, now } from './gate-cases.ts'
 
-const rank = { hold: 0, full: 1 } as const
+const rank = { hold: 0, trickle: 1, full: 2 } as const
 
 /** Changes that make things stricter, each to be tried on any input. */
 const tighter: Record<string, (input: GateInput, extra: Extra) => GateInput> = {
@@ -14,10 +15,23 @@ const tighter: Record<string, (input: GateInput, extra: Extra) => GateInput> = {
   'a cap more': (input, { cap }) => ({ ...input, caps: [...input.caps, cap] }),
   'more used': (input, { bytes }) => ({ ...input, caps: input.caps.map((cap) => ({ ...cap, usedBytes: cap.usedBytes + bytes })) }),
   'more needed': (input, { bytes }) => ({ ...input, leastBytes: (input.leastBytes ?? 1) + bytes }),
-  'fewer networks': (input) => ({ ...input, networks: (input.networks ?? ['free', 'metered']).slice(1) }),
+  'less of today’s share': (input, { bytes }) => ({
+    ...input,
+    caps: input.caps.map((cap) => ({ ...cap, ...(cap.today && { today: { ...cap.today, usedBytes: cap.today.usedBytes + bytes } }) })),
+  }),
+  'fewer networks': (input) => ({ ...input, queue: { ...input.queue, networks: (input.queue.networks ?? ['free', 'metered']).slice(1) } }),
+  'a stream that is off': (input) => ({ ...input, queue: { ...input.queue, offSince: now } }),
+  'no send-now': (input) => ({ ...input, sendNow: undefined }),
+  'a closed window': (input) => ({ ...input, window: { isOpen: false, changesAt: now + 1 } }),
+  'a plan that is used up': (input) => ({ ...input, plan: { limitBytes: 1, usedBytes: 1, keepBytes: 1, end: now + 1 } }),
+  'a weak charger': (input) => withPower(input, { weakCharger: true }),
+  'a login page': (input) => withNetwork(input, { ...input.conditions.network.value, reach: 'portal' }),
+  'an exemption': (input) => ({
+    ...input, policy: { ...input.policy, exemptions: [...input.policy.exemptions, { because: 'limited-line' as const }] },
+  }),
   'the power saver': (input) => withPower(input, { saver: 'on' }),
-  'a metered network': (input) => withCost(input, input.conditions.network.value.cost === 'free' ? 'metered' : 'offline'),
-  'no network': (input) => withCost(input, 'offline'),
+  'a metered network': (input) => withNetwork(input, { cost: input.conditions.network.value.cost === 'free' ? 'metered' : 'offline' }),
+  'no network': (input) => withNetwork(input, { cost: 'offline' }),
   'less charge': (input, { bytes }) => {
     const { percent } = input.conditions.power.value
     return percent === undefined ? input : withPower(input, { percent: Math.max(0, percent - (bytes % 100)) })
@@ -36,6 +50,7 @@ const tighter: Record<string, (input: GateInput, extra: Extra) => GateInput> = {
   'a policy that holds': ({ policy, ...input }) => ({
     ...input,
     policy: {
+      ...policy,
       power: { ...policy.power, onPowerSaver: 'hold', onUnknown: 'hold' },
       network: { ...policy.network, onMetered: 'hold' },
     },
@@ -50,8 +65,9 @@ function withPower(input: GateInput, change: Partial<GateInput['conditions']['po
   return { ...input, conditions: { ...input.conditions, power: { ...power, value: { ...power.value, ...change } } } }
 }
 
-function withCost(input: GateInput, cost: GateInput['conditions']['network']['value']['cost']): GateInput {
-  return { ...input, conditions: { ...input.conditions, network: { ...input.conditions.network, value: { cost } } } }
+function withNetwork(input: GateInput, value: NetworkState): GateInput {
+  const { network } = input.conditions
+  return { ...input, conditions: { ...input.conditions, network: { ...network, value } } }
 }
 
 /** Any input, with or without a decision that came before it. */
@@ -59,12 +75,22 @@ const anyInput = fc.tuple(inputs, fc.option(inputs, { nil: undefined }))
   .map(([input, before]) => ({ ...input, previous: before && decide(before) }))
 
 describe('for any input', () => {
-  test('a lane is open exactly when no reason holds it', () => {
+  test('a lane is as open as the strictest reason for it leaves it', () => {
     fc.assert(fc.property(anyInput, (input) => {
       const decision = decide(input)
-      const held = (lane: 'send' | 'prepare') => decision.reasons.some(({ holds }) => holds === lane || holds === 'both')
-      expect(decision.send).toBe(held('send') ? 'hold' : 'full')
-      expect(decision.prepare).toBe(held('prepare') ? 'hold' : 'full')
+      for (const lane of ['send', 'prepare'] as const) {
+        const levels = decision.reasons.filter(({ holds }) => holds === lane || holds === 'both').map(({ level }) => rank[level])
+        expect(rank[decision[lane]]).toBe(Math.min(rank.full, ...levels))
+      }
+    }))
+  })
+  test('what a send-now sets aside is what the table lets it, and nothing without one', () => {
+    fc.assert(fc.property(anyInput, (input) => {
+      const { setAside, reasons: counted } = decide(input)
+      const asked = input.sendNow !== undefined && input.sendNow.until > now
+      if (!asked) expect(setAside).toEqual([])
+      else expect(counted.filter(({ code }) => yieldsToSendNow(code))).toEqual([])
+      expect(setAside.filter(({ code }) => !yieldsToSendNow(code))).toEqual([])
     }))
   })
   test('maxBytes is never above what any cap leaves, and never negative', () => {
@@ -77,7 +103,7 @@ describe('for any input', () => {
   test('an open send lane has bytes to send', () => {
     fc.assert(fc.property(anyInput, (input) => {
       const { send, maxBytes } = decide(input)
-      if (send === 'full') expect(maxBytes).toBeGreaterThanOrEqual(input.leastBytes ?? 1)
+      if (send !== 'hold') expect(maxBytes).toBeGreaterThanOrEqual(input.leastBytes ?? 1)
     }))
   })
   test('reasons come in the order of the table, begin no later than now and end after it', () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { fixed, settable, within } from '../../src/scheduler/sensor.ts'
+import { fixed, promptly, settable, within } from '../../src/scheduler/sensor.ts'
 import { sensorSuite, suiteNow } from '../suites/sensor.ts'
 
 const clock = () => suiteNow
@@ -11,6 +11,55 @@ sensorSuite('settable', async () => {
   const sensor = settable('free', clock)
   return { sensor, change: async () => sensor.set('metered') }
 }, isWord)
+
+sensorSuite('promptly', async () => {
+  const sensor = settable('free', clock)
+  return { sensor: promptly(sensor), change: async () => sensor.set('metered') }
+}, isWord)
+
+/** A sensor that answers when the test lets it. */
+function slow() {
+  const waiting: ((value: string) => void)[] = []
+  let onChange = (): void => {}
+  return {
+    sensor: promptly<string>({
+      read: () => new Promise((resolve) => waiting.push((value) => resolve({ value, source: 'slow', at: suiteNow }))),
+      watch: (listener) => {
+        onChange = listener
+        return () => {}
+      },
+      close: async () => {},
+    }, 1),
+    reads: waiting,
+    change: () => onChange(),
+  }
+}
+
+test('a sensor that hangs keeps nobody waiting: its last answer counts until the next one comes, which is told', async () => {
+  const { sensor, reads } = slow()
+  const told = new Promise<void>((resolve) => void sensor.watch(resolve))
+  const first = sensor.read()
+  reads[0]?.('free')
+  expect((await first).value).toBe('free')
+  expect((await sensor.read()).value).toBe('free')
+  reads[1]?.('metered')
+  await told
+  const third = sensor.read()
+  reads[2]?.('metered')
+  expect((await third).value).toBe('metered')
+})
+
+test('an answer that was asked for before a change does not stand for what came after it', async () => {
+  const { sensor, reads, change } = slow()
+  sensor.watch(() => {})
+  const before = sensor.read()
+  change()
+  const after = sensor.read()
+  reads[1]?.('metered')
+  reads[0]?.('free')
+  expect([(await before).value, (await after).value]).toEqual(['free', 'metered'])
+  expect((await sensor.read()).value).toBe('metered')
+})
 
 test('a fixed sensor says that the config is its source, unless told otherwise', async () => {
   expect((await fixed('free', clock).read()).source).toBe('config')

@@ -15,12 +15,14 @@ import type { FileTake } from '../../src/capture/take.ts'
 import { Reclaim } from '../../src/capture/reclaim.ts'
 import { zstdNative } from '../../src/compress/zstd-native.ts'
 import { Journal } from '../../src/journal/journal.ts'
+import type { PackRow } from '../../src/journal/journal.ts'
 import { journalPath, openState } from '../../src/journal/open-state.ts'
 import { realDisk } from '../../src/journal/real-disk.ts'
 import { readLog } from '../../src/pack/read-log.ts'
 import { keyOf, toHex } from '../../src/pack/sha256.ts'
 import type { Destination } from '../../src/transfer/destination.ts'
 import { Packer } from '../../src/pack/packer.ts'
+import type { Route } from '../../src/scheduler/judge.ts'
 import { queuesOf } from '../../src/scheduler/queues.ts'
 import { Sender } from '../../src/transfer/sender.ts'
 import { openDestination } from '../../src/transfer/open-destination.ts'
@@ -174,7 +176,7 @@ export function ledgerBytes(place: Place): number {
   const path = journalPath(place.state)
   if (!existsSync(path)) return 0
   using journal = new Journal(path, 'read')
-  return new Ledger(journal.db).usedSince(0)
+  return new Ledger(journal.db).usedSince(0, {})
 }
 
 export interface PartsOptions {
@@ -198,10 +200,10 @@ export async function openParts(place: Place, options: PartsOptions = {}) {
     journal, spool, lineages, zstd: zstdNative, level: 1, sealBytes: options.sealBytes ?? config.seal.sizeBytes,
     epochMs: 24 * 3_600_000, now, randomBytes, emit,
   })
-  const capture = new Capture({ streams: config.streams, cursors: journal, emit, now, randomBytes, onPending: () => options.onPending?.() })
+  const capture = new Capture({ streams: config.streams, cursors: journal, drops: journal.drops, emit, now, randomBytes, onPending: () => options.onPending?.() })
   const sender = new Sender({ device: config.device, journal, spool, ledger, destination, now, emit })
   const reclaim = new Reclaim({ streams: config.streams, cursors: journal, emit })
-  return { ...state, config, destination, packer, capture, sender, reclaim }
+  return { ...state, config, destination, wireBytes: destination.wireBytes, packer, capture, sender, reclaim }
 }
 
 export type Parts = Awaited<ReturnType<typeof openParts>>
@@ -216,13 +218,22 @@ export async function packAll({ capture, packer, journal, config }: Parts): Prom
   }
 }
 
+/** What may be sent without limit, until `signal` says otherwise. */
+export function freely(signal = new AbortController().signal): { maxBytes: number; route: Route; signal: AbortSignal } {
+  return { maxBytes: Infinity, route: { on: 'free' }, signal }
+}
+
+/** The stamped pack if there is one, else the one of these queues that was sealed first. */
+export function nextPack({ journal }: Pick<Parts, 'journal'>, queues: readonly string[] = ['any', 'free']): PackRow | undefined {
+  return journal.stamped() ?? queues.flatMap((queue) => journal.nextOf(queue) ?? []).sort((a, b) => a.id - b.id)[0]
+}
+
 /** Sends everything that is sealed, or the first `most` packs. */
-export async function sendAll({ journal, sender, config }: Parts, most = Infinity): Promise<void> {
-  const queues = queuesOf(config.streams).map((queue) => queue.name)
-  const signal = new AbortController().signal
+export async function sendAll(parts: Parts, most = Infinity): Promise<void> {
+  const queues = queuesOf(parts.config.streams).map((queue) => queue.name)
   for (let sent = 0; sent < most; sent++) {
-    const pack = journal.nextToSend(queues)
+    const pack = nextPack(parts, queues)
     if (!pack) return
-    await sender.send(pack, { maxBytes: Infinity, signal })
+    await parts.sender.send(pack, freely())
   }
 }

@@ -126,7 +126,7 @@ export async function goLive(place: Place, { once = false, permits = Infinity, m
   const power = settable<PowerState>({ supply: 'mains', saver: 'off' }, now)
   const network = settable<NetworkState>({ cost: 'free' }, now)
   const service: Service = new Service({
-    ...parts, sensors: { power, network }, maxSpoolBytes, now, random: () => 0, emit,
+    ...parts, sensors: { power, network }, maxSpoolBytes, now, monotonic: () => performance.now(), random: () => 0, emit,
     settings: { read: () => readSettings(place.state), watch: (onChange) => watchSettings(place.state, onChange) },
   })
   const stop = new AbortController()

@@ -7,7 +7,7 @@ import { journalPath } from '../../src/journal/open-state.ts'
 import { SluiceError } from '../../src/observe/error.ts'
 import { parsePackFileName } from '../../src/transfer/destination.ts'
 import { CrashError, faultDisk } from '../fault-disk.ts'
-import { bytesThere, ledgerBytes, makePlace, openParts, packAll, readStored, runOnce, sendAll, type Parts, type Place } from './harness.ts'
+import { freely, nextPack, bytesThere, ledgerBytes, makePlace, openParts, packAll, readStored, runOnce, sendAll, type Parts, type Place } from './harness.ts'
 import { differences, Writer } from './written.ts'
 
 interface World {
@@ -30,9 +30,9 @@ async function makeWorld(): Promise<World> {
 async function sendOneAndAHalf(parts: Parts): Promise<void> {
   await sendAll(parts, 1)
   const stop = new AbortController()
-  const pack = parts.journal.nextToSend(['any', 'free'])
+  const pack = nextPack(parts)
   if (!pack) throw new Error('nothing to send')
-  expect(await parts.sender.send(pack, { maxBytes: Infinity, signal: stop.signal, onSent: () => stop.abort() })).toBe(false)
+  expect(await parts.sender.send(pack, { ...freely(stop.signal), onSent: () => stop.abort() })).toBe(false)
   expect(parts.journal.stamped()?.id).toBe(pack.id)
 }
 

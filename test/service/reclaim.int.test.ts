@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { SluiceEvent } from '../../src/observe/events.ts'
 import { journalPath } from '../../src/journal/open-state.ts'
-import { makePlace, openParts, packAll, readStored, runOnce, sendAll, type Parts, type Place } from './harness.ts'
+import { freely, nextPack, makePlace, openParts, packAll, readStored, runOnce, sendAll, type Parts, type Place } from './harness.ts'
 
 async function placeThatDeletes(more = 'onSent: delete'): Promise<Place> {
   const place = await makePlace({ shots: more })
@@ -114,9 +114,9 @@ test('a file whose beginning waits in a pack of another queue is not deleted bef
   writeFileSync(shot(place, 'a.bin'), 'one')
   const parts = await openParts(place)
   await packAll(parts)
-  const shots = parts.journal.nextToSend(['free'])
+  const shots = nextPack(parts, ['free'])
   if (!shots) throw new Error('nothing to send')
-  await parts.sender.send(shots, { maxBytes: Infinity, signal: new AbortController().signal })
+  await parts.sender.send(shots, freely())
   await parts.reclaim.run()
   expect(existsSync(shot(place, 'a.bin'))).toBe(true)
   await sendAll(parts)

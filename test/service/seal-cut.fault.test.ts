@@ -18,7 +18,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../bench/lib/random.ts'
 import { CrashError, crashModes, faultDisk, type CrashMode, type FaultDisk } from '../fault-disk.ts'
-import { bytesThere, ledgerBytes, makePlace, openParts, packAll, readStored, sendAll, type Parts, type Place } from './harness.ts'
+import { freely, nextPack, bytesThere, ledgerBytes, makePlace, openParts, packAll, readStored, sendAll, type Parts, type Place } from './harness.ts'
 import { differences, Writer } from './written.ts'
 
 const sealBytes = 40_000
@@ -81,15 +81,16 @@ async function scenario(place: Place, writer: Writer, cut: Cut, crashAt: number 
 }
 
 /** Stamps the next pack, sends its first slice, and lets a pack of the other queue go before it. */
-async function halfOfOne({ journal, sender }: Parts): Promise<void> {
-  const pack = journal.nextToSend(['any', 'free'])
+async function halfOfOne(parts: Parts): Promise<void> {
+  const { journal, sender } = parts
+  const pack = nextPack(parts)
   if (!pack) return
   const stop = new AbortController()
-  await sender.send(pack, { maxBytes: Infinity, signal: stop.signal, onSent: () => stop.abort() })
+  await sender.send(pack, { ...freely(stop.signal), onSent: () => stop.abort() })
   const stamped = journal.stamped()
-  if (stamped) await sender.giveWay(stamped)
-  const other = journal.nextToSend([pack.queue === 'any' ? 'free' : 'any'])
-  if (other) await sender.send(other, { maxBytes: Infinity, signal: new AbortController().signal })
+  if (stamped) await sender.giveWay(stamped, freely())
+  const other = nextPack(parts, [pack.queue === 'any' ? 'free' : 'any'])
+  if (other) await sender.send(other, freely())
 }
 
 async function cutOnce(mode: CrashMode, at: { readonly operation?: number; readonly transaction?: number; readonly when?: 'before' | 'after' }) {

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { seededRandom } from '../../bench/lib/random.ts'
+import { endPause } from '../../src/journal/pause.ts'
 import { updateSettings } from '../../src/journal/settings.ts'
 import type { SluiceEvent } from '../../src/observe/events.ts'
 import { sliceBytes } from '../../src/transfer/destination.ts'
@@ -54,13 +55,13 @@ async function untilSent(live: Live, rawBytes: number): Promise<void> {
   for (let from = 0; live.parts.journal.totals().rawBytes < rawBytes; from++) from = await live.event(is('pack.sent'), from)
 }
 
-const never = { since: Date.now() }
+const never = { since: Date.now(), captures: 'hold' as const }
 
 describe('while a pack is on its way', () => {
   test.each<[string, string, (live: Live, place: Place) => void, (live: Live, place: Place) => void]>([
     ['a pause', 'paused',
       (_, place) => void updateSettings(place.state, (settings) => ({ ...settings, pause: never })),
-      (_, place) => void updateSettings(place.state, ({ version, caps }) => ({ version, caps }))],
+      (_, place) => void updateSettings(place.state, (settings) => endPause(settings, Date.now()))],
     ['unplugging', 'battery', ({ power }) => power.set({ supply: 'battery', percent: 30, saver: 'off' }), ({ power }) => power.set({ supply: 'mains', saver: 'off' })],
     ['a metered network', 'metered', ({ network }) => network.set({ cost: 'metered' }), ({ network }) => network.set({ cost: 'free' })],
   ])('%s lets no further slice go once it is decided, and the transfer resumes at its byte', async (_, code, begin, end) => {
@@ -185,7 +186,7 @@ test('while it is paused no capture file is opened, whatever happens to them', a
     await setImmediate()
   }
   expect(opened()).toBe(0)
-  updateSettings(place.state, ({ version, caps }) => ({ version, caps }))
+  updateSettings(place.state, (settings) => endPause(settings, Date.now()))
   await live.gate.until(() => live.gate.bytes > 600_000)
   expect(opened()).toBeGreaterThan(0)
 })

@@ -18,10 +18,8 @@ import { realDisk } from '../../src/journal/real-disk.ts'
 import { sliceBytes } from '../../src/transfer/destination.ts'
 import { folderDestination } from '../../src/transfer/folder.ts'
 import { CrashError, crashModes, faultDisk, type CrashMode } from '../fault-disk.ts'
-import { contentOf, packOf, putCounting } from '../suites/destination.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
-
-type TestPack = ReturnType<typeof packOf>
+import { contentOf, packOf, putCounting, type TestPack } from './packs.ts'
 
 const at = (root: string, disk: Disk = realDisk) => folderDestination(pathToFileURL(root).href, disk)
 

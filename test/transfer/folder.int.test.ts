@@ -9,8 +9,9 @@ import { realDisk } from '../../src/journal/real-disk.ts'
 import { packFileName, sliceBytes } from '../../src/transfer/destination.ts'
 import { folderDestination } from '../../src/transfer/folder.ts'
 import { faultDisk } from '../fault-disk.ts'
-import { contentOf, describeDestination, packOf, putAborting, putCounting } from '../suites/destination.ts'
+import { describeDestination } from '../suites/destination.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
+import { contentOf, packOf, putAborting, putCounting } from './packs.ts'
 
 describeDestination('a folder', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-'))

@@ -1,0 +1,81 @@
+import { readFileSync, statSync } from 'node:fs'
+import { homedir, hostname } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+
+import type { Command } from 'commander'
+
+import type { ConfigOptions } from './options.ts'
+import { addConfig, configFor } from './options.ts'
+import type { Io } from './output.ts'
+import { SluiceError } from '../src/observe/error.ts'
+
+export interface StateOptions extends ConfigOptions {
+  readonly state?: string
+}
+
+/** Where the worker’s settings are, and the clock that the worker’s times are on. */
+interface StatePlace {
+  readonly stateFolder: string
+  readonly timeZone: string
+}
+
+export function addState(command: Command): Command {
+  return addConfig(command).option('--state <folder>', 'the state folder, should the config be out of order')
+}
+
+/**
+ * What a pause needs to know. A config that is missing or wrong never stands in its way: the folder is then the one given,
+ * the one that the wrong file still names, or the default one, and a note says which.
+ */
+export async function statePlace(options: StateOptions, io: Io): Promise<StatePlace> {
+  try {
+    const { config: { stateFolder, timeZone } } = await configFor(options)
+    return { stateFolder: options.state === undefined ? stateFolder : resolve(options.state), timeZone }
+  } catch (error) {
+    const isExpected = error instanceof SluiceError && (error.code === 'config-invalid' || error.code === 'config-missing')
+    if (!isExpected) throw error
+    return await withoutConfig(options, error, io)
+  }
+}
+
+async function withoutConfig({ config, state }: StateOptions, error: SluiceError, io: Io): Promise<StatePlace> {
+  const named = await namedInWrongConfig(config)
+  const stateFolder = state === undefined ? named.stateFolder ?? defaultFolder() : resolve(state)
+  io.note(error.message)
+  const { runningService } = await import('../src/control/status.ts')
+  const isServed = runningService(stateFolder) !== undefined
+  io.note(`note: without a valid config this goes to the state folder ${stateFolder}${isServed ? '' : ', where no Sluice runs now'}.`)
+  if (!isServed && state === undefined) io.note('note: if Sluice keeps its state elsewhere, add: --state FOLDER')
+  return { stateFolder, timeZone: named.timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone }
+}
+
+/** What a config that was refused for something else says of the two. */
+async function namedInWrongConfig(file: string | undefined): Promise<Partial<StatePlace>> {
+  const [{ parseDocument }, { locateConfig }, { maxConfigBytes }, types] = await Promise.all([
+    import('yaml'), import('../config/locate.ts'), import('../config/parse.ts'), import('../config/types.ts'),
+  ])
+  try {
+    const path = locateConfig(file)
+    if (!statSync(path).isFile() || statSync(path).size > maxConfigBytes) return {}
+    const document = parseDocument(readFileSync(path, 'utf8'), { version: '1.2', schema: 'core', uniqueKeys: false })
+    const said = (key: string): string => {
+      const value = document.get(key)
+      return typeof value === 'string' ? value : ''
+    }
+    const context = readingContext(path)
+    const [stateFolder, timeZone] = [types.folder.parse(said('state'), context), types.timeZone.parse(said('timeZone'), context)]
+    return { ...(stateFolder !== undefined && { stateFolder }), ...(timeZone !== undefined && { timeZone }) }
+  } catch {
+    return {} // not there, or nothing like a config
+  }
+}
+
+function readingContext(path: string) {
+  const timeZone = Intl.DateTimeFormat().resolvedOptions().timeZone
+  return { home: homedir(), hostname: hostname(), timeZone, cwd: process.cwd(), configFolder: dirname(resolve(path)) }
+}
+
+function defaultFolder(): string {
+  const { XDG_STATE_HOME } = process.env
+  return join(XDG_STATE_HOME?.startsWith('/') ? XDG_STATE_HOME : join(homedir(), '.local/state'), 'sluice')
+}

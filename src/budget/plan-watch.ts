@@ -1,0 +1,51 @@
+import type { PlanUse } from '../scheduler/gate.ts'
+import type { DeviceCounters, Plan, PlanState } from './plan.ts'
+import { countPlan, planUse } from './plan.ts'
+import type { NetworkIds } from './usage.ts'
+
+export interface PlanWatchOptions {
+  readonly plan: Plan
+  readonly timeZone: string
+  readonly networkIds: () => NetworkIds
+  /** What the last process counted, as `save` was given it. */
+  readonly saved: string | undefined
+  /** Keeps the count for the next process; missing where somebody only looks. */
+  readonly save?: (text: string) => void
+  readonly read: () => Promise<readonly DeviceCounters[]>
+}
+
+/** Counters are read no more often than this: on Windows it takes several processes. */
+const readMs = 60_000
+/** And saved no more often than this: what a crash loses of the count is less than a minute's. */
+const saveMs = 60_000
+
+/** How much of the person's plan the machine used, counted while this is asked to look now and then. */
+export class PlanWatch {
+  readonly #options: PlanWatchOptions
+  #state: PlanState | undefined
+  #savedAt = -Infinity
+
+  constructor(options: PlanWatchOptions) {
+    this.#options = options
+    if (options.saved !== undefined) this.#state = JSON.parse(options.saved) as PlanState
+  }
+
+  /** Counts what moved since the last look. Counters that cannot be read leave the count as it is. */
+  async look(now: number, network: string | undefined): Promise<void> {
+    const { plan, timeZone, networkIds, read, save } = this.#options
+    const changed = this.#state?.network !== network
+    if (this.#state && !changed && Math.abs(now - this.#state.at) < readMs) return
+    const devices = await read().catch(() => undefined)
+    if (!devices) return
+    this.#state = countPlan(plan, this.#state, { devices, ...(network !== undefined && { network }) }, now, timeZone, networkIds())
+    if (Math.abs(now - this.#savedAt) < saveMs) return
+    this.#savedAt = now
+    save?.(JSON.stringify(this.#state))
+  }
+
+  /** What is left of the plan; undefined before the first look, and on a network that it does not pay for. */
+  use(now: number, network: string | undefined): PlanUse | undefined {
+    const { plan, timeZone, networkIds } = this.#options
+    return this.#state && planUse(plan, this.#state, network, now, timeZone, networkIds())
+  }
+}

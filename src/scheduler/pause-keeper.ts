@@ -1,0 +1,49 @@
+import type { Capture } from '../capture/collect.ts'
+import type { Settings } from '../journal/settings.ts'
+import type { Emit } from '../observe/events.ts'
+import { applied, endPastPause } from '../journal/pause.ts'
+
+export interface PauseKeeperOptions {
+  readonly capture: Pick<Capture, 'drawLine' | 'dropBetween' | 'pause'>
+  readonly update: (change: (settings: Settings) => Settings) => Settings
+  /** Tells capture tools; without settings that they cannot be read. */
+  readonly publish: (settings: Settings | undefined) => void
+  readonly emit: Emit
+}
+
+/** Does what the beginning and the end of a pause ask for: draws the line, drops what was captured behind it, and says so. */
+export class PauseKeeper {
+  readonly #options: PauseKeeperOptions
+  #lineDrawnFor: number | undefined
+
+  constructor(options: PauseKeeperOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Brings captures in line with the settings, undefined where they cannot be read. `untilIdle` stops packing; it is called
+   * before anything is dropped. Cheap when there is nothing to do.
+   */
+  async keep(settings: Settings | undefined, at: number, untilIdle: () => Promise<void>): Promise<void> {
+    const { capture, update, publish, emit } = this.#options
+    if (!settings) return publish(undefined)
+    let now = settings
+    if (now.pause?.until !== undefined && now.pause.until <= at) now = update((old) => endPastPause(old, at))
+    capture.pause(new Set(now.streamsOff.map(({ stream }) => stream)))
+    for (const span of now.dropped) {
+      await untilIdle()
+      for (const { stream, files, bytes } of await capture.dropBetween(span)) {
+        emit({ event: 'capture.dropped', stream, files, bytes })
+      }
+      now = update((old) => applied(old, span))
+    }
+    const { pause } = now
+    if (pause?.captures !== 'drop') this.#lineDrawnFor = undefined
+    else if (this.#lineDrawnFor !== pause.since) {
+      await untilIdle()
+      await capture.drawLine({ since: pause.since })
+      this.#lineDrawnFor = pause.since
+    }
+    publish(now)
+  }
+}

@@ -1,0 +1,156 @@
+import type { Readable } from 'node:stream'
+import type { Dispatcher } from 'undici'
+import { SluiceError } from '../observe/error.ts'
+import type { RequestOptions } from './destination.ts'
+import { stopIfAborted } from './destination-rules.ts'
+import type { Link } from './link/link.ts'
+import type { Meter } from './meter.ts'
+import { connectionError, portalError, unreachable, type Answer } from './tus-answer.ts'
+
+/** How long is waited for what, in milliseconds. */
+export interface Patience {
+  /** For an answer. Shorter, and a slow server is given up; longer, and one that died holds the queue up. */
+  readonly answerMs: number
+  /** While a body is sent: for the next slice to be taken, or the answer behind the last. Shorter, and a low rate looks like a dead server. */
+  readonly progressMs: number
+  /**
+   * After an abort, for the server to confirm what was handed over. Then nothing of it is sent twice and the connection
+   * stays. Longer, and with what the link takes for cutting, bytes are still on the wire 250 ms after a pause; shorter, and
+   * a distant server cannot answer.
+   */
+  readonly stopMs: number
+}
+
+export const patience: Patience = { answerMs: 30_000, progressMs: 60_000, stopMs: 100 }
+
+/** Most of an answer that is read: none that Sluice needs is longer, and a portal's pages cost as much as other bytes. */
+const answerBytes = 4 << 10
+
+export interface Question {
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PATCH' | 'DELETE'
+  readonly url: URL
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: AsyncIterable<Uint8Array>
+}
+
+export interface SessionOptions extends RequestOptions {
+  readonly link: Link
+  /** For messages. */
+  readonly server: string
+  readonly authorization: string | undefined
+  readonly patience: Patience
+}
+
+const freeOfCharge: Meter = { charge: () => true, correct: () => true }
+
+/** One use of the link: some requests, one after the other, on one connection, for one meter. */
+export class Session implements AsyncDisposable {
+  readonly #options: SessionOptions
+  readonly #use: AsyncDisposable
+  readonly #cut = new AbortController()
+  #refused = false
+  #watchdog: NodeJS.Timeout | undefined
+  #stopping: NodeJS.Timeout | undefined
+
+  constructor(options: SessionOptions) {
+    stopIfAborted(options.signal)
+    this.#options = options
+    const { link, meter = freeOfCharge, signal } = options
+    const note = (granted: boolean): boolean => {
+      this.#refused ||= !granted
+      return granted
+    }
+    const noting: Meter = {
+      charge: (bytes) => {
+        this.#watchdog?.refresh()
+        return note(meter.charge(bytes))
+      },
+      correct: (delta) => note(meter.correct(delta)),
+    }
+    this.#use = link.use(noting, this.#cut.signal)
+    signal?.addEventListener('abort', this.#stop, { once: true })
+  }
+
+  /** The slices end by themselves; what does not end with them in time is cut. */
+  readonly #stop = (): void => {
+    this.#stopping = setTimeout(() => { this.#cut.abort() }, this.#options.patience.stopMs)
+  }
+
+  /**
+   * The answer to a question, whatever its status. Throws `aborted`, `captive-portal`, and what a failed connection
+   * means. Redirects are not followed.
+   */
+  async ask(question: Question): Promise<Answer> {
+    const { signal, server } = this.#options
+    this.#stopIfOver()
+    const waitMs = question.body ? this.#options.patience.progressMs : this.#options.patience.answerMs
+    this.#watchdog = setTimeout(() => {
+      this.#cut.abort(unreachable(server, `It has not moved for ${waitMs / 1000} s.`, { data: { waitMs } }))
+    }, waitMs)
+    try {
+      const answer = await this.#exchange(question)
+      const portal = portalError(answer, server, question.headers?.['tus-resumable'] !== undefined)
+      if (portal) throw portal
+      return answer
+    } catch (error) {
+      stopIfAborted(signal)
+      this.#stopIfOver()
+      throw connectionError(error, server)
+    } finally {
+      clearTimeout(this.#watchdog)
+    }
+  }
+
+  /** Whether nothing more may be sent, because the meter refused or nothing moved. */
+  get isOver(): boolean {
+    return this.#refused || this.#cut.signal.aborted
+  }
+
+  #stopIfOver(): void {
+    stopIfAborted(this.#refused ? AbortSignal.abort() : this.#options.signal)
+    if (this.#cut.signal.reason instanceof SluiceError) throw this.#cut.signal.reason
+  }
+
+  async #exchange({ method, url, headers, body }: Question): Promise<Answer> {
+    const { link, authorization } = this.#options
+    const options: Dispatcher.RequestOptions = {
+      origin: url.origin,
+      path: url.pathname + url.search,
+      method,
+      headers: { ...headers, ...(authorization !== undefined && { authorization }) },
+      signal: this.#cut.signal,
+      headersTimeout: 0, // the watchdog’s work: it knows a low rate from a server that does not move
+      bodyTimeout: 0,
+      reset: false, // without this the connection is closed after each HEAD
+      // Any async iterable is sent as it is read, with backpressure; the types do not say so.
+      ...(body && { body: this.#watched(body) as unknown as Readable }),
+    }
+    const { statusCode, headers: received, body: rest } = await link.dispatcher.request(options)
+    return { status: statusCode, headers: received, text: await beginningOf(rest) }
+  }
+
+  async *#watched(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const slice of body) {
+      this.#watchdog?.refresh()
+      yield slice
+    }
+    this.#watchdog?.refresh()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#options.signal?.removeEventListener('abort', this.#stop)
+    clearTimeout(this.#stopping)
+    await this.#use[Symbol.asyncDispose]()
+  }
+}
+
+async function beginningOf(body: Readable): Promise<string> {
+  const parts: Buffer[] = []
+  let length = 0
+  for await (const part of body as AsyncIterable<Buffer>) {
+    parts.push(part)
+    length += part.length
+    if (length >= answerBytes) break // ends the connection too
+  }
+  return Buffer.concat(parts).toString('utf8', 0, answerBytes)
+}
