@@ -39,6 +39,9 @@ export interface LogHead {
   readonly hash: Uint8Array
 }
 
+/** Meta key of a journal that begins behind whatever its destination holds, which is asked when something is sent. */
+export const headUnknown = 'head-unknown'
+
 /** In place of a pack's number, which begin at 1: it is at the destination, and the journal that knew the pack is lost. */
 export const arrivedBefore = 0
 

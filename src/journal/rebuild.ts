@@ -13,7 +13,7 @@ import { sha256, toHex } from '../pack/sha256.ts'
 import type { FileVersion } from '../pack/versions.ts'
 import { memoryDestination } from '../transfer/memory.ts'
 import { findCursors } from './find-cursors.ts'
-import { arrivedBefore } from './journal.ts'
+import { arrivedBefore, headUnknown } from './journal.ts'
 
 export interface RebuildOptions {
   /** New and empty. */
@@ -38,8 +38,9 @@ export interface RebuildReport {
 /**
  * Fills an empty journal from what is left: the device log says what was sent, the spool what was sealed. A capture
  * file gets its cursor back only when its content proves that it begins with what was packed; any other is packed
- * again. The ledger gets every pack that was sent, so that no cap is overspent. Where the device may not read its log, it
- * goes on behind the log's head, and captures that were sent are sent again. Throws the destination's errors.
+ * again. The ledger gets every pack that was sent, so that no cap is overspent. Where the device may not read its log,
+ * nothing is asked: it goes on behind the log's head once it may send, and captures that were sent are sent again.
+ * Throws the destination's errors.
  */
 export async function rebuild(options: RebuildOptions): Promise<RebuildReport> {
   const { journal, ledger, destination, device, zstd } = options
@@ -49,8 +50,10 @@ export async function rebuild(options: RebuildOptions): Promise<RebuildReport> {
     destination: destination.isReadable ? destination : memoryDestination(), device, zstd, content: false,
     onPack: ({ pack }) => void (pack && sent.push(pack)),
   })
-  const head = await destination.head(device)
-  if (head && head !== 'untold') journal.setHead({ seq: head.seq, hash: Buffer.from(head.hash, 'hex') })
+  if (destination.isReadable) {
+    const head = await destination.head(device)
+    if (head && head !== 'untold') journal.setHead({ seq: head.seq, hash: Buffer.from(head.hash, 'hex') })
+  } else journal.setMeta(headUnknown, '1')
   const waiting = await readSpool(options, new Set(sent.map((pack) => toHex(pack.header.bodyHash))))
   const sealedIn = new Map<Segment, number>()
   for (const { pack, manifest, blockOffsets } of waiting) {

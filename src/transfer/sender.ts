@@ -4,6 +4,7 @@ import type { Spool } from '../journal/spool.ts'
 import type { Emit } from '../observe/events.ts'
 import type { Reserved, Route } from '../scheduler/judge.ts'
 import type { ByteSource, Destination, OutgoingPack, PackName, RequestOptions } from './destination.ts'
+import { headUnknown } from '../journal/journal.ts'
 import { SluiceError } from '../observe/error.ts'
 import { encodeHeader, headerHash, maxHeaderBytes, noPrevious } from '../pack/header.ts'
 import { toHex } from '../pack/sha256.ts'
@@ -59,6 +60,10 @@ export class Sender {
     if (!this.#inDoubt) return
     const { destination, device, journal, now } = this.#options
     const there = await destination.head(device, request)
+    if (journal.meta(headUnknown) !== undefined) {
+      if (there && there !== 'untold') journal.setHead(headOf(there))
+      journal.dropMeta(headUnknown)
+    }
     const here = journal.head()
     const stamped = journal.stamped()
     if (there === 'untold') {

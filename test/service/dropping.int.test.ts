@@ -1,5 +1,5 @@
 /** A pause that drops, lived through by the whole service: what was captured in it never arrives, everything else does. */
-import { appendFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { readSettings } from '../../src/journal/settings.ts'
@@ -57,7 +57,6 @@ test('a journal that is lost after such a pause is rebuilt without what was drop
   appendFileSync(log, secret)
   await resume(place)
   expect((await runOnce(place)).code).toBe(0)
-  const { rmSync } = await import('node:fs')
   for (const suffix of ['', '-wal', '-shm']) rmSync(join(place.state, `journal.sqlite${suffix}`), { force: true })
   expect((await runOnce(place)).code).toBe(0)
   expect((await arrived(place)).map((bytes) => bytes.equals(before))).toEqual([true])

@@ -1,0 +1,55 @@
+/** The service and a destination that a device can write to and not read from: a real tus server. */
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { loadConfig } from '../../config/load.ts'
+import { noise } from '../pack/make-log.ts'
+import { startTusServer, storedPacks, type TusServer } from '../transfer/tus-server.ts'
+import { makePlace, runOnce, sluice, type Place } from './harness.ts'
+
+async function placeWith(server: TusServer | string): Promise<Place> {
+  const place = await makePlace()
+  const url = typeof server === 'string' ? server : server.url
+  writeFileSync(place.configFile, readFileSync(place.configFile, 'utf8').replace(/^destination: .*$/m, `destination: ${url}`))
+  return { ...place, config: (await loadConfig(place.configFile)).config }
+}
+
+const seqs = async (folder: string) => (await storedPacks(folder)).map(({ name }) => name.seq).sort((a, b) => a - b)
+
+test.each([true, false])('packs arrive in order, and a lost journal goes on behind them (server tells its head: %s)', async (tellsHead) => {
+  const store = join((await makePlace()).folder, 'store')
+  const server = await startTusServer({ folder: store, tellsHead })
+  onTestFinished(() => server[Symbol.asyncDispose]())
+  const place = await placeWith(server)
+  writeFileSync(join(place.log, 'a.log'), noise('a', 30_000))
+  expect((await runOnce(place)).code).toBe(0)
+  writeFileSync(join(place.log, 'b.log'), noise('b', 30_000))
+  expect((await runOnce(place)).code).toBe(0)
+  expect(await seqs(store)).toEqual([1, 2])
+  if (!tellsHead) return
+  rmSync(place.state, { recursive: true })
+  writeFileSync(join(place.log, 'c.log'), noise('c', 30_000))
+  expect((await runOnce(place)).code).toBe(0)
+  expect((await seqs(store)).slice(0, 3)).toEqual([1, 2, 3])
+})
+
+test('a server that cannot be reached holds sending, not packing, and status says so', async () => {
+  const place = await placeWith('http://127.0.0.1:9/files')
+  writeFileSync(join(place.log, 'a.log'), noise('a', 30_000))
+  const { code, stderr } = await runOnce(place)
+  expect(code).toBe(75)
+  expect(stderr).toContain('destination-unreachable')
+  const status = JSON.parse((await sluice('status', '--json', '--config', place.configFile)).stdout) as { backlog: { packs: number } }
+  expect(status.backlog.packs).toBe(1)
+})
+
+test('nothing is asked of a destination while sending is held', async () => {
+  const store = join((await makePlace()).folder, 'store')
+  const server = await startTusServer({ folder: store })
+  onTestFinished(() => server[Symbol.asyncDispose]())
+  const place = await placeWith(server)
+  writeFileSync(place.configFile, readFileSync(place.configFile, 'utf8').replace('{ power: mains }', '{ power: battery-low, network: free }'))
+  writeFileSync(join(place.log, 'a.log'), noise('a', 30_000))
+  expect((await runOnce(place)).code).toBe(75)
+  expect(server.requests).toEqual([])
+})
