@@ -10,7 +10,7 @@ export interface Meter {
   charge(bytes: number): boolean
   /**
    * Puts what the kernel counted in place of what was charged so far for one connection: `delta` bytes more, or less when
-   * negative. False as for `charge`.
+   * negative. The difference counts also when this returns false, as `charge` does.
    */
   correct(delta: number): boolean
 }
