@@ -17,7 +17,7 @@ import { startWireNetwork, whyNoWireNetwork, type WireNetwork } from '../link/wi
 import { is, startDesk } from './two-machines.ts'
 
 const kills = process.env['CI'] ? 20 : 5
-const seed = Number(process.env['KILL_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
+const seed = Number(process.env['KILL_SEED'] ?? Date.now() % 1_000_000)
 
 /** Bytes both ways, once they stand still: what the peer sends after the kill counts too. */
 async function quietBytes(net: WireNetwork): Promise<number> {
@@ -36,8 +36,7 @@ function ledgerBytes(state: string): number {
 
 const why = whyNoWireNetwork()
 
-test.skipIf(why !== undefined)(`after ${kills} kills in the middle of uploads the ledger shows at least what the interface counted${why ? ` (${why})` : ''}`, { timeout: 300_000 }, async () => {
-  console.info(`wire-ledger.fault.test.ts: KILL_SEED=${seed}`)
+test.skipIf(why !== undefined)(`after ${kills} kills (KILL_SEED=${seed}) in the middle of uploads the ledger shows at least what the interface counted${why ? ` (${why})` : ''}`, { timeout: 300_000 }, async () => {
   const random = seededRandom(seed)
   await using net = await startWireNetwork()
   await net.setLoss(2)
