@@ -1,5 +1,3 @@
-import { createInterface } from 'node:readline/promises'
-
 import { createProgress } from './output.ts'
 import type { Io } from './output.ts'
 
@@ -34,6 +32,7 @@ export function processIo(): Io {
 /** Anything but a clear yes is a no; so is Ctrl-C, and the end of the input. */
 async function ask(question: string): Promise<boolean | undefined> {
   if (!process.stdin.isTTY || !process.stderr.isTTY) return undefined
+  const { createInterface } = await import('node:readline/promises')
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   const { promise: ended, resolve } = Promise.withResolvers<string>()
   terminal.on('close', () => { resolve('') }).on('SIGINT', () => { terminal.close() })

@@ -1,7 +1,7 @@
 import type { Decisions } from '../src/scheduler/judge.ts'
+import type { LocalApi } from '../src/control/local-api.ts'
 import type { Emit } from '../src/observe/events.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { LocalApi, pauseRoutes } from '../src/control/local-api.ts'
 import { publishPause, type PauseState } from '../src/control/pause-state.ts'
 import { journalPath, putAside } from '../src/journal/open-state.ts'
 import { realDisk } from '../src/journal/real-disk.ts'
@@ -83,6 +83,8 @@ class PauseApi implements AsyncDisposable {
 
   async start(): Promise<void> {
     if (this.#api) return
+    // HTTP takes some 15 ms to load, which `run --once` need not spend.
+    const { LocalApi, pauseRoutes } = await import('../src/control/local-api.ts')
     const state = (): PauseState => this.#state ?? publishPause(this.#stateFolder, Date.now())
     try {
       this.#api = await LocalApi.start({ stateFolder: this.#stateFolder, routes: pauseRoutes(state) })
