@@ -7,7 +7,7 @@ export function capInWords(cap: Cap): string {
 }
 
 /** `month from day 15`, `30 days on metered networks by stream screens`. */
-export function periodInWords({ per, resetDay, days, network, on, stream }: Cap): string {
+export function periodInWords({ per, resetDay, days, network, on, stream }: Omit<Cap, 'id'>): string {
   return [
     per === 'rolling' ? `${days} days` : per,
     resetDay === undefined ? '' : `from day ${resetDay}`,

@@ -17,9 +17,11 @@ function words(event: SluiceEvent): string {
     case 'service.failed':
       return `failed: ${event.message}`
     case 'journal.rebuilt':
-      return `journal rebuilt from ${event.packsFromDestination} sent and ${event.packsFromSpool} waiting packs; ${event.files} files known again`
+      return `journal rebuilt from ${event.packsFromDestination} sent and ${event.packsFromSpool} waiting packs; ${event.files} files known again${event.use === 'unknown' ? '; what was used of caps is lost, so they count as used up' : ''}`
     case 'spool.swept':
       return `removed ${event.files} leftover files from the spool (${formatBytes(event.bytes)}); their captures are packed again`
+    case 'spool.lost':
+      return `${counted(event.packs, 'waiting pack')} (${formatBytes(event.packBytes)}) cannot be sent, for the spool has lost packs; their captures are packed again`
     case 'control.unavailable':
       return `other programs cannot ask this service: ${event.message}`
     case 'pack.sealed':
@@ -82,7 +84,7 @@ function captureWords(event: CaptureEvent): string {
     case 'capture.torn':
       return `${where}: a file changed while it was read; it is taken again`
     case 'capture.dropped':
-      return `${where}: ${formatBytes(event.bytes)} in ${counted(event.files, 'file')} that were captured while you paused are never read`
+      return `${where}: ${formatBytes(event.bytes)} in ${counted(event.files, 'file')} that were, or may have been, captured while you paused are never read`
     case 'capture.reclaimed':
       return `${where}: deleted ${event.files} ${event.files === 1 ? 'file' : 'files'} that had arrived (${formatBytes(event.bytes)})`
     case 'capture.not-reclaimed':

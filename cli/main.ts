@@ -33,10 +33,11 @@ export async function main(parameters: readonly string[]): Promise<void> {
   process.stdout.on('error', quietOnBrokenPipe)
   process.stderr.on('error', quietOnBrokenPipe)
   const io = processIo()
+  const program = programFor(io)
   try {
-    await programFor(io).parseAsync(parameters, { from: 'user' })
+    await program.parseAsync(parameters, { from: 'user' })
   } catch (error) {
-    process.exitCode = report(error, parameters, io)
+    process.exitCode = report(error, parameters, nameOf(program, parameters), io)
   }
 }
 
@@ -57,25 +58,32 @@ function programFor(io: Io): Command {
   return program
 }
 
+/** `sluice cap set`: the command that a command line is for, as far as it names one. */
+function nameOf(program: Command, parameters: readonly string[]): string {
+  const [word, ...rest] = parameters
+  const command = program.commands.find((each) => each.name() === word)
+  return command ? `${program.name()} ${nameOf(command, rest)}` : program.name()
+}
+
 /** Prints an error for the person, or for a program with `--json`; returns the exit code. */
-function report(error: unknown, parameters: readonly string[], io: Io): number {
+function report(error: unknown, parameters: readonly string[], command: string, io: Io): number {
   if (error instanceof CommanderError && error.exitCode === 0) return 0 // --help, --version
-  const { code, message } = inWords(error)
+  const { code, message } = inWords(error, command)
   const helpWasShown = error instanceof CommanderError && error.code === 'commander.help'
-  if (parameters.includes('--json')) io.note(JSON.stringify({ error: { code, message } }))
+  if (parameters.includes('--json')) io.log(JSON.stringify({ error: { code, message } }))
   else if (!helpWasShown) io.note(`sluice: ${message}`)
-  if (process.env['SLUICE_DEBUG']) io.note(error instanceof Error ? error.stack ?? String(error) : String(error))
+  if (process.env['SLUICE_DEBUG']) io.log(error instanceof Error ? error.stack ?? String(error) : String(error))
   if (code === 'aborted') return signalExitCode(io.signal.reason)
   const badInput: readonly string[] = ['usage', 'config-invalid', 'config-missing', 'destination-invalid', 'trace-invalid']
   return badInput.includes(code) ? 2 : 1
 }
 
-function inWords(error: unknown): { code: ErrorCode | 'unexpected', message: string } {
+function inWords(error: unknown, command: string): { code: ErrorCode | 'unexpected', message: string } {
   if (error instanceof SluiceError) return error
   if (error instanceof CommanderError) {
-    const said = error.message.replace(/^error: /, '').replace('\n', ' ')
+    const said = error.message.replace(/^error: /, '').replace('\n', ' ').replace(/\.$/, '')
     const message = error.code === 'commander.help' ? 'a command is missing' : said
-    return { code: 'usage', message: `${message}. See: sluice --help` }
+    return { code: 'usage', message: `${message}. See: ${command} --help` }
   }
   const message = error instanceof Error ? error.message : String(error)
   return { code: 'unexpected', message: `${message} (this should not happen; SLUICE_DEBUG=1 shows where it did)` }

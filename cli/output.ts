@@ -1,5 +1,7 @@
 import { stripVTControlCharacters, styleText } from 'node:util'
 
+import { wrap } from '../src/scheduler/words.ts'
+
 /** 0: done · 75: something is held · 1: an error · 2: the command line or the config is wrong. */
 type ExitCode = 0 | 75 | 1 | 2
 
@@ -10,11 +12,13 @@ export interface Io {
    */
   readonly signal: AbortSignal
   /** Milliseconds since the epoch. */
-  now(): number
+  readonly now: () => number
   /** Prints a command's result on stdout: `value` as one line of JSON with `--json`, else the lines. */
   result(json: boolean | undefined, value: object, lines: readonly string[]): void
-  /** A line for the person on stderr. */
-  note(line: string): void
+  /** Something for the person on stderr, in lines that fit a terminal. */
+  note(text: string): void
+  /** One line on stderr as it is, for logs and programs. */
+  log(line: string): void
   /** Asks the person for yes or no; undefined where there is no terminal to ask on. */
   ask(question: string): Promise<boolean | undefined>
   /** Begins a progress line on stderr: one that rewrites itself on a terminal, now and then a plain line elsewhere. */
@@ -33,7 +37,7 @@ export interface Progress {
 const terminalMs = 100
 const pipeMs = 10_000
 
-/** Texts are cut to this on a terminal, where a wrapped line could not be rewritten. */
+/** A progress line is cut to this on a terminal, where a wrapped one could not be rewritten; other lines are broken. */
 const maxColumns = 80
 
 export function createProgress(stream: NodeJS.WriteStream, now: () => number): Progress {
@@ -58,6 +62,14 @@ export function createProgress(stream: NodeJS.WriteStream, now: () => number): P
 /** Bold on a terminal that shows it (never with NO_COLOR or over a pipe). */
 function bold(text: string): string {
   return styleText('bold', text, { stream: process.stdout })
+}
+
+/** Texts of several lines, each broken where it is longer than a terminal is wide; what goes on is indented like its beginning. */
+export function folded(text: string): string[] {
+  return text.split('\n').flatMap((line) => {
+    const indent = /^ */.exec(line)?.[0] ?? ''
+    return line.length <= maxColumns ? [line] : wrap(line, maxColumns, indent === '' ? '' : `${indent}  `, indent)
+  })
 }
 
 /** `1 pack`, `2 packs` */

@@ -1,4 +1,4 @@
-import { createProgress } from './output.ts'
+import { createProgress, folded } from './output.ts'
 import type { Io } from './output.ts'
 
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
@@ -22,7 +22,8 @@ export function processIo(): Io {
     result(json, value, lines) {
       process.stdout.write(json ? `${JSON.stringify(value)}\n` : lines.map((line) => `${line}\n`).join(''))
     },
-    note: (line) => { process.stderr.write(`${line}\n`) },
+    note: (text) => { process.stderr.write(folded(text).map((line) => `${line}\n`).join('')) },
+    log: (line) => { process.stderr.write(`${line}\n`) },
     ask,
     progress: () => createProgress(process.stderr, Date.now),
     exit: (code) => { process.exitCode = code },

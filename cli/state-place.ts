@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { homedir, hostname } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 
@@ -30,7 +30,7 @@ export function addState(command: Command): Command {
 export async function statePlace(options: StateOptions, io: Io): Promise<StatePlace> {
   try {
     const { config: { stateFolder, timeZone } } = await configFor(options)
-    return { stateFolder: options.state === undefined ? stateFolder : resolve(options.state), timeZone }
+    return { stateFolder: options.state === undefined ? stateFolder : await named(options.state, io), timeZone }
   } catch (error) {
     const isExpected = error instanceof SluiceError && (error.code === 'config-invalid' || error.code === 'config-missing')
     if (!isExpected) throw error
@@ -38,15 +38,31 @@ export async function statePlace(options: StateOptions, io: Io): Promise<StatePl
   }
 }
 
-async function withoutConfig({ config, state }: StateOptions, error: SluiceError, io: Io): Promise<StatePlace> {
-  const named = await namedInWrongConfig(config)
-  const stateFolder = state === undefined ? named.stateFolder ?? defaultFolder() : resolve(state)
-  io.note(error.message)
+/** The folder that was given. A slip in it must not pass for a pause: throws `usage` where nothing of Sluice’s is. */
+async function named(state: string, io: Io): Promise<string> {
+  const folder = resolve(state)
+  if (!['service.lock.sqlite', 'settings.lock.sqlite', 'journal.sqlite', 'settings.json'].some((name) => existsSync(join(folder, name)))) {
+    throw new SluiceError('usage', `${folder} is no state folder of Sluice, so nothing was changed. Which one is in use says: sluice config show`)
+  }
+  if (!await isServed(folder)) io.note(`note: no Sluice runs on the state folder ${folder} now.`)
+  return folder
+}
+
+async function isServed(stateFolder: string): Promise<boolean> {
   const { runningService } = await import('../src/control/status.ts')
-  const isServed = runningService(stateFolder) !== undefined
-  io.note(`note: without a valid config this goes to the state folder ${stateFolder}${isServed ? '' : ', where no Sluice runs now'}.`)
-  if (!isServed && state === undefined) io.note('note: if Sluice keeps its state elsewhere, add: --state FOLDER')
-  return { stateFolder, timeZone: named.timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone }
+  return runningService(stateFolder) !== undefined
+}
+
+async function withoutConfig({ config, state }: StateOptions, error: SluiceError, io: Io): Promise<StatePlace> {
+  const inConfig = await namedInWrongConfig(config)
+  const timeZone = inConfig.timeZone ?? Intl.DateTimeFormat().resolvedOptions().timeZone
+  io.note(error.message)
+  if (state !== undefined) return { stateFolder: await named(state, io), timeZone }
+  const stateFolder = inConfig.stateFolder ?? defaultFolder()
+  const served = await isServed(stateFolder)
+  io.note(`note: without a valid config this goes to the state folder ${stateFolder}${served ? '' : ', where no Sluice runs now'}.`)
+  if (!served) io.note('note: if Sluice keeps its state elsewhere, add: --state FOLDER')
+  return { stateFolder, timeZone }
 }
 
 /** What a config that was refused for something else says of the two. */

@@ -20,8 +20,8 @@ function configPage(): string {
     + 'was found and what is allowed. `sluice config check FILE` validates a file, `sluice config show` prints every value\n'
     + 'in effect and where it comes from. [config/example.yaml](../config/example.yaml) is a file to start from.',
     'No stream’s folder, the state folder or the destination may lie inside another of them, since what was sent would\n'
-    + 'be captured again. `power.sendAboveBattery` is not below `power.lowBattery`, and there is\n'
-    + 'one cap for each period and what it counts.',
+    + 'be captured again. `power.sendAboveBattery` is not below `power.lowBattery`, `rate.trickle` not above `rate.max`, and\n'
+    + 'there is one cap for each period and what it counts.',
     table(['key', 'what it is', 'allowed', 'default'], rowsOf(options, '')),
   )
 }

@@ -55,9 +55,9 @@ const cap = map({
     doc: 'Day of the month on which a monthly cap starts again; a shorter month uses its last day. Without it: 1.',
   }),
   days: value(integer(1, 366), { optional: true, doc: 'How many times 24 hours a `rolling` cap looks back.' }),
-  network: value(name, { optional: true, doc: 'Count only bytes on the network that the worker gave this name.' }),
+  network: value(name, { optional: true, doc: 'Count only bytes on the network that the worker gave this name, and on networks that cannot be told.' }),
   on: value(oneOf('free', 'metered'), { optional: true, doc: 'Count only bytes on networks of this class.' }),
-  stream: value(name, { optional: true, doc: 'Count only bytes of this stream. It shares no pack with others then.' }),
+  stream: value(name, { optional: true, doc: 'Count only bytes of this stream. It shares no pack with others then; a pack that it shared before counts as a whole.' }),
   pace: value(yesNo, {
     default: 'no',
     doc: 'Spread what is left of a weekly or monthly cap over the days that are left; unspent days roll over.',
@@ -88,7 +88,7 @@ const exemption = map({
 
 const power = map({
   sendAboveBattery: value(percent, {
-    as: 'sendAboveBatteryPercent', default: '40%', doc: 'On battery, send only while the charge is above this.',
+    as: 'sendAboveBatteryPercent', default: '40%', doc: 'On battery, send only while the charge is above this; once it was not, from 5 points higher on.',
   }),
   lowBattery: value(percent, {
     as: 'lowBatteryPercent', default: '15%',
@@ -115,7 +115,7 @@ const network = map({
 const rates = map({
   max: value(rate, { as: 'maxBytesPerSecond', optional: true, doc: 'Fastest sending. Without it: as fast as the line is.' }),
   trickle: value(rate, {
-    as: 'trickleBytesPerSecond', default: '32 kB/s', doc: 'Rate of sending a little, where `trickle` is the answer.',
+    as: 'trickleBytesPerSecond', default: '32 kB/s', doc: 'Rate of sending a little, where `trickle` is the answer; never more than `max`.',
   }),
   yield: value(yesNo, { as: 'yields', default: 'yes', doc: 'Give way to the person’s own traffic: slow down when the line gets slow.' }),
 }, { doc: 'How fast a network destination is sent to.' })

@@ -60,7 +60,10 @@ export function checkConfig(text: string, fileName: string, environment: Environ
   checkRules(
     config,
     (key, found, allowed) => { reader.report(key, found, allowed) },
-    environment.realPath ?? ((path) => path),
+    {
+      realPath: environment.realPath ?? ((path) => path),
+      isWritten: (key) => (reader.origins.get(key)?.from ?? 'default') !== 'default',
+    },
   )
   return reader.problems.length > 0 ? { problems: reader.problems } : { config, origins: reader.origins }
 }

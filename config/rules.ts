@@ -3,18 +3,29 @@ import { relative, isAbsolute, sep } from 'node:path'
 import type { Recurrence } from '../src/budget/cap.ts'
 import type { Config } from './options.ts'
 import { destinationFolder } from './types.ts'
+import { formatBytes } from './units.ts'
 
 /** Adds a problem at a key: what was found, what is allowed. */
 type Report = (key: string, found: string, allowed: string) => void
 
+/** What the rules need to know besides the config. */
+interface Surroundings {
+  /** Where a path really leads once links are followed. */
+  readonly realPath: (path: string) => string
+  /** Whether the file itself says what a key is. */
+  readonly isWritten: (key: string) => boolean
+}
+
 /** What must hold between values that are each allowed by themselves. */
-export function checkRules(config: Config, report: Report, realPath: (path: string) => string): void {
+export function checkRules(config: Config, report: Report, { realPath, isWritten }: Surroundings): void {
   checkStreams(config, report)
   checkFolders(config, report, realPath)
   checkCaps(config, report)
   checkPlan(config, report)
   checkExemptions(config, report)
   checkWindows(config, report)
+  // A lower `max` alone is meant to slow both.
+  if (isWritten('rate.trickle')) checkRate(config, report)
   const { sendAboveBatteryPercent, lowBatteryPercent } = config.power
   if (sendAboveBatteryPercent < lowBatteryPercent) {
     report(
@@ -108,6 +119,12 @@ function checkStreamName(name: string | undefined, key: string, streams: Config[
   const names = streams.map((stream) => stream.name)
   if (name === undefined || names.includes(name)) return
   report(key, `found "${name}", which is no stream`, `allowed: ${names.join(', ')}`)
+}
+
+function checkRate({ rate: { maxBytesPerSecond = Infinity, trickleBytesPerSecond } }: Config, report: Report): void {
+  if (trickleBytesPerSecond <= maxBytesPerSecond) return
+  const most = `${formatBytes(maxBytesPerSecond)}/s`
+  report('rate.trickle', `found ${formatBytes(trickleBytesPerSecond)}/s, above max`, `allowed: 1 kB/s to ${most}`)
 }
 
 function checkWindows({ windows }: Config, report: Report): void {

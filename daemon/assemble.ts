@@ -88,14 +88,14 @@ export function planWatch(config: Config, journal: Journal, save?: (text: string
 }
 
 /** What wakes a service besides sensors and settings: time windows, and the machine's own sleep. */
-async function machineWatches({ windows, timeZone }: Config, emit: Emit, interrupt: () => void): Promise<NonNullable<ServiceParts['watches']>> {
-  const watches = [(wake: () => void) => watchSuspend({
+async function machineWatches({ windows, timeZone }: Config, emit: Emit, service: Pick<Service, 'suspend' | 'resume'>): Promise<NonNullable<ServiceParts['watches']>> {
+  const watches: NonNullable<ServiceParts['watches']>[number][] = [() => watchSuspend({
     address: process.env['DBUS_SYSTEM_BUS_ADDRESS'],
     onSuspend: () => {
       emit({ event: 'machine.suspended' })
-      interrupt()
+      service.suspend()
     },
-    onResume: wake,
+    onResume: () => service.resume(),
   })]
   if (windows.length === 0) return watches
   const { watchWindows } = await import('../src/scheduler/window-clock.ts')
@@ -145,6 +145,7 @@ export async function assemble({ config, emit, onProgress, onPause, sensors = ma
   // A new journal knows nothing of earlier pauses, and must not read what they dropped.
   if (state.isNew && settingsOrNone(config.stateFolder).droppedBefore.length > 0) update(forgotten)
   const plan = planWatch(config, journal, (text) => journal.setMeta('plan', text))
+  if (plan) stack.use(plan)
   const parts: ServiceParts = {
     config, journal, ledger, packer, maxSpoolBytes, now, emit, random: Math.random, onRest: rest,
     monotonic: () => performance.now(), clocks: lookAtClocks,
@@ -155,7 +156,7 @@ export async function assemble({ config, emit, onProgress, onPause, sensors = ma
     sender: new Sender({ device: config.device, journal, spool, ledger, destination, now, emit }),
     settings: { read: () => readSettings(config.stateFolder), watch: (onChange) => watchSettings(config.stateFolder, onChange) },
     pauses: new PauseKeeper({ capture, update, emit, publish: publisher(config.stateFolder, onPause) }),
-    watches: await machineWatches(config, emit, () => service.interrupt()),
+    watches: await machineWatches(config, emit, { suspend: () => service.suspend(), resume: () => service.resume() }),
     ...(plan && { plan }),
     ...(setRate && { setRate }),
     ...(onProgress && { onProgress }),

@@ -3,7 +3,8 @@ import type { LocalApi } from '../src/control/local-api.ts'
 import type { Emit } from '../src/observe/events.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { publishPause, type PauseState } from '../src/control/pause-state.ts'
-import { journalPath, putAside } from '../src/journal/open-state.ts'
+import { putAside } from '../src/journal/aside.ts'
+import { journalPath } from '../src/journal/open-state.ts'
 import { realDisk } from '../src/journal/real-disk.ts'
 import { SluiceError } from '../src/observe/error.ts'
 import { retryDelay } from '../src/scheduler/faults.ts'
@@ -55,18 +56,27 @@ export async function runService(options: AssembleOptions & { readonly signal: A
   }
 }
 
-/** A journal that turns out damaged while in use is put aside, and the work begins again with a rebuilt one. */
+/**
+ * A journal that turns out damaged while in use is put aside, and the work begins again with a rebuilt one; where the spool
+ * has lost a pack it begins again without it.
+ */
 async function withSoundJournal<T>(options: AssembleOptions, work: (running: RunningService) => Promise<T>): Promise<T> {
   try {
     await using running = await assemble(options)
     return await work(running)
-  } catch (error) {
-    if (!(error instanceof SluiceError) || error.code !== 'journal-damaged') throw error
+  } catch (thrown) {
+    const error = firstOf(thrown)
+    if (!(error instanceof SluiceError) || (error.code !== 'journal-damaged' && error.code !== 'spool-damaged')) throw error
     options.emit({ event: 'service.failed', code: error.code, message: error.message })
-    await putAside(journalPath(options.config.stateFolder), realDisk, Date.now)
+    if (error.code === 'journal-damaged') await putAside(journalPath(options.config.stateFolder), realDisk)
   }
   await using running = await assemble(options)
   return await work(running)
+}
+
+/** What ended the work, where putting things away then failed as well: a damaged journal takes no notes. */
+function firstOf(error: unknown): unknown {
+  return error instanceof SuppressedError ? firstOf(error.suppressed) : error
 }
 
 /** What other programs of this user may ask the service about the worker's pause. Without it the service goes on. */

@@ -2,16 +2,16 @@ import { InvalidArgumentError } from 'commander'
 import type { Command } from 'commander'
 
 import type { Config } from '../../config/options.ts'
-import { formatBytes, parseBytes } from '../../config/units.ts'
 import type { Cap } from '../../src/budget/cap.ts'
-import { leastCapBytes } from '../../src/budget/cap.ts'
 import type { CapStatus } from '../../src/control/status.ts'
 import type { Settings, WorkerCap } from '../../src/journal/settings.ts'
 import { SluiceError } from '../../src/observe/error.ts'
 import type { Clock } from '../../src/scheduler/words.ts'
-import { capInWords, inEffect } from '../cap-words.ts'
+import { parseCap } from '../cap-text.ts'
+import { capInWords, inEffect, periodInWords } from '../cap-words.ts'
 import { addConfig, addJson, configFor, describe } from '../options.ts'
 import type { ConfigOptions } from '../options.ts'
+import { folded } from '../output.ts'
 import type { Io } from '../output.ts'
 
 /** As the settings hold at most. */
@@ -59,7 +59,7 @@ export function register(program: Command, io: Io): void {
 }
 
 async function set(text: string, options: SetOptions, io: Io): Promise<void> {
-  const limit = parseCap(text, options)
+  const limit = limitOf(text, options)
   const { config, settings: { updateSettings } } = await load(options)
   if (limit.stream !== undefined && !config.streams.some(({ name }) => name === limit.stream)) {
     const names = config.streams.map(({ name }) => name).join(', ')
@@ -80,9 +80,9 @@ async function set(text: string, options: SetOptions, io: Io): Promise<void> {
   const ineffective = caps.some((each) => each.from === 'worker' && each.id === cap.id && !each.inEffect)
   const isNamed = cap.network === undefined || settings.networks.some(({ name }) => name === cap.network)
   io.result(options.json, { version: 1, set: cap, ...(before && { before }), caps }, [
-    `Set ${capInWords(cap)}.${before ? ` Before: ${capInWords(before)}.` : ''}`
-      + (ineffective ? ' It has no effect: a stricter cap applies.' : ''),
-    ...(isNamed ? [] : [`No network is called ${cap.network} yet: it counts nothing until one is (sluice network list).`]),
+    ...folded(`Set ${capInWords(cap)}.${before ? ` Before: ${capInWords(before)}.` : ''}`
+      + (ineffective ? ' It has no effect: a stricter cap applies.' : '')),
+    ...(isNamed ? [] : folded(`No network is called ${cap.network} yet: it counts nothing until one is (sluice network list).`)),
     '',
     ...await lines(caps, { now: io.now(), timeZone: config.timeZone }),
   ])
@@ -118,32 +118,16 @@ async function load(options: ConfigOptions) {
   return { config, settings }
 }
 
-function parseCap(text: string, options: SetOptions): Omit<Cap, 'id'> {
-  const [, amount = '', period = '', count] = /^(.*?)\s*\/\s*(day|week|month|(\d{1,3}) ?days?)$/.exec(text) ?? []
-  const limitBytes = parseBytes(amount)
-  const days = count === undefined ? undefined : Number(count)
-  const per = days === undefined ? (['day', 'week', 'month'] as const).find((word) => word === period) : 'rolling'
-  if (!limitBytes || per === undefined || (days !== undefined && (days < 1 || days > 366))) {
-    throw new SluiceError(
-      'usage',
-      `"${text}" is no cap: allowed are a size and a period such as 5GB/month, 1GB/week, 200MB/day or 6GB/30days (at most 366)`,
-    )
-  }
-  if (limitBytes < leastCapBytes) {
-    throw new SluiceError('usage', `a cap takes at least ${formatBytes(leastCapBytes)}: with less nothing could ever be sent. To send nothing: sluice pause`)
-  }
+function limitOf(text: string, options: SetOptions): Omit<Cap, 'id'> {
+  const cap = parseCap(text)
   const { resetDay, pace } = options
-  if (resetDay !== undefined && per !== 'month') {
-    throw new SluiceError('usage', `--reset-day is for caps per month, not per ${period}`)
+  if (resetDay !== undefined && cap.per !== 'month') {
+    throw new SluiceError('usage', `--reset-day is for caps per month, not per ${periodInWords(cap)}`)
   }
-  if (pace && per !== 'month' && per !== 'week') {
-    throw new SluiceError('usage', `--pace is for caps per week or month, not per ${period}`)
+  if (pace && cap.per !== 'month' && cap.per !== 'week') {
+    throw new SluiceError('usage', `--pace is for caps per week or month, not per ${periodInWords(cap)}`)
   }
-  return {
-    limitBytes, per,
-    ...(resetDay !== undefined && { resetDay }), ...(days !== undefined && { days }),
-    ...scopeOf(options), ...(pace && { pace }),
-  }
+  return { ...cap, ...(resetDay !== undefined && { resetDay }), ...scopeOf(options), ...(pace && { pace }) }
 }
 
 function scopeOf({ network, on, stream }: SetOptions): Pick<Cap, 'network' | 'on' | 'stream'> {

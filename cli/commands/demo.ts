@@ -1,8 +1,9 @@
 import type { Command } from 'commander'
 import type { OutputOptions } from '../options.ts'
 import type { Io } from '../output.ts'
-import { SluiceError } from '../../src/observe/error.ts'
-import { mkdir, mkdtemp } from 'node:fs/promises'
+import { makeFolders } from '../../src/journal/durable-file.ts'
+import { SluiceError, systemCode } from '../../src/observe/error.ts'
+import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { addJson, describe } from '../options.ts'
@@ -31,7 +32,11 @@ async function demo(options: DemoOptions, io: Io): Promise<void> {
   }
   const { playDemo } = await import('../demo/play.ts')
   const folder = options.folder === undefined ? await mkdtemp(join(tmpdir(), 'sluice-demo-')) : resolve(options.folder)
-  await mkdir(folder, { recursive: true })
+  try {
+    makeFolders(folder)
+  } catch (error) {
+    throw new SluiceError('usage', `cannot make the folder ${folder} (${systemCode(error) ?? 'unknown'}): choose another one`, { cause: error })
+  }
   const say = (line: string): void => {
     if (!options.json) io.result(false, {}, [line])
   }

@@ -166,8 +166,8 @@ function networkTable(networks: readonly KnownNetwork[], clock: Clock): string[]
     monthBytes === undefined ? '-' : formatBytes(monthBytes),
   ])
   const here = networks.find(({ isCurrent }) => isCurrent)
-  const sign = here?.because === undefined ? '' : ` (${here.because})`
-  const source = here ? `Now: ${costInWords(here.cost ?? 'unknown')}${sign}, says ${here.source}.` : 'There is no network now.'
+  const sign = here?.because === undefined ? '' : `, ${here.because}`
+  const source = here ? `Now: ${costInWords(here.cost ?? 'unknown')}${sign} (${here.source}).` : 'There is no network now.'
   const isNameless = here?.id !== undefined && here.name === undefined
   const heading = ['', 'network', 'system says', 'you say', 'last used', 'this month']
   return [

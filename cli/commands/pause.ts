@@ -40,7 +40,6 @@ const dropLeadMs = 250
 
 async function pause(words: readonly string[], options: PauseOptions, io: Io): Promise<void> {
   if (options.drop && options.hold) throw new SluiceError('usage', 'choose one of --drop and --hold')
-  const now = io.now()
   const ending = pauseEnd(words.join(' '))
   const [{ stateFolder, timeZone }, { changeSettings }, { endPastPause, startPause }] = await Promise.all([
     statePlace(options, io),
@@ -48,13 +47,16 @@ async function pause(words: readonly string[], options: PauseOptions, io: Io): P
     import('../../src/journal/pause.ts'),
   ])
   const captures = options.drop ? 'drop' : options.hold ? 'hold' : undefined
-  const since = options.drop ? now + dropLeadMs : now
+  const leadMs = options.drop ? dropLeadMs : 0
+  let now = io.now()
   let before: Pause | undefined
-  const after = changeSettings(stateFolder, now, (settings) => {
+  const after = changeSettings(stateFolder, () => io.now(), (settings, at) => {
+    now = at
+    const since = at + leadMs
     before = endPastPause(settings, now).pause
-    return startPause(settings, since, ending?.(now, timeZone), captures)
+    return startPause(settings, since, ending?.(since, timeZone), captures)
   }).pause
-  await sleep(since - now)
+  await sleep(leadMs)
   if (!after) throw new Error('the pause was not kept')
   const shape = { version: 1, paused: true, ...after, ...(before && { before }) }
   io.result(options.json, shape, inWords(after, before, { now, timeZone }))

@@ -19,9 +19,10 @@ async function resume(options: StateOptions, io: Io): Promise<void> {
     import('../../src/control/pause-state.ts'),
     import('../../src/journal/pause.ts'),
   ])
-  const now = io.now()
+  let now = io.now()
   let ended: Pause | undefined
-  changeSettings(stateFolder, now, (settings) => {
+  changeSettings(stateFolder, () => io.now(), (settings, at) => {
+    now = at
     const current = endPastPause(settings, now)
     ended = current.pause
     return endPause(current, now)

@@ -27,7 +27,7 @@ async function forever(options: RunOptions, io: Io): Promise<void> {
   const [{ config }, { runService }] = await Promise.all([configFor(options), import('../../daemon/run-service.ts')])
   const emit: Emit = (event) => {
     if (options.json) io.result(true, { time: new Date(io.now()).toISOString(), ...event }, [])
-    else io.note(eventLine(event, io.now()))
+    else io.log(eventLine(event, io.now()))
   }
   await runService({ config, emit, signal: io.signal })
 }
@@ -40,11 +40,13 @@ interface Tally {
   sealedBytes: number
   sentPacks: number
   sentBytes: number
+  /** Capture files and folders that the system let nobody read. */
+  unreadable: number
 }
 
 async function once(options: RunOptions, io: Io): Promise<void> {
   const [{ config }, { runOnce }] = await Promise.all([configFor(options), import('../../daemon/run-service.ts')])
-  const tally: Tally = { readBytes: 0, newBytes: 0, sealedPacks: 0, sealedBytes: 0, sentPacks: 0, sentBytes: 0 }
+  const tally: Tally = { readBytes: 0, newBytes: 0, sealedPacks: 0, sealedBytes: 0, sentPacks: 0, sentBytes: 0, unreadable: 0 }
   const progress = io.progress()
   const emit: Emit = (event) => {
     count(tally, event)
@@ -62,8 +64,9 @@ async function once(options: RunOptions, io: Io): Promise<void> {
     if (io.signal.aborted) throw new SluiceError('aborted', 'stopped; what was sealed is kept and goes with the next run')
     const held = heldQueues(decisions, config)
     if (unsettledFiles > 0) io.note(`held: ${counted(unsettledFiles, 'file')} changed while being read, or could not be read; the next run takes them`)
+    if (tally.unreadable > 0) io.note(`held: ${tally.unreadable === 1 ? 'a file or folder' : `${tally.unreadable} files or folders`} cannot be read; the next run tries again`)
     print(options, io, { ...tally, unsettledFiles }, backlog, held)
-    if (held.length > 0 || backlog.packs > 0 || unsettledFiles > 0) io.exit(75)
+    if (held.length > 0 || backlog.packs > 0 || unsettledFiles > 0 || tally.unreadable > 0) io.exit(75)
   } catch (error) {
     progress.end()
     if (!(error instanceof SluiceError) || !error.transient) throw error
@@ -80,6 +83,8 @@ function count(tally: Tally, event: SluiceEvent): void {
     tally.newBytes += event.newBytes
   } else if (event.event === 'pack.sent') {
     tally.sentPacks++
+  } else if (event.event === 'capture.unreadable') {
+    tally.unreadable++
   }
 }
 

@@ -9,9 +9,11 @@ import type { SimulatedSettings } from '../../src/scheduler/simulate/simulated-j
 import type { TraceEvent, TraceHeader } from '../../src/scheduler/simulate/trace.ts'
 import type { ConfigOptions } from '../options.ts'
 import type { Io } from '../output.ts'
-import { formatBytes, parseBytes } from '../../config/units.ts'
+import { formatBytes } from '../../config/units.ts'
 import { wrap } from '../../src/scheduler/words.ts'
 import { SluiceError, systemCode } from '../../src/observe/error.ts'
+import type { PlainCap } from '../cap-text.ts'
+import { parseCap } from '../cap-text.ts'
 import { addConfig, addJson, configFor, describe } from '../options.ts'
 import { counted, table } from '../output.ts'
 
@@ -59,7 +61,7 @@ function oneMore(text: string, before: readonly string[] = []): string[] {
 }
 
 async function simulate(options: SimulateOptions, io: Io): Promise<void> {
-  const caps = (options.cap ?? []).map(parseCap)
+  const caps = (options.cap ?? []).map((text) => parseCap(text))
   const sample = await sampleName(options)
   const { config, settings, assumed } = await rulesFor(options, sample)
   const source = sample === undefined
@@ -116,7 +118,8 @@ async function play(source: Source, variants: readonly Variant[], io: Io): Promi
 async function sampleName({ trace, sample }: SimulateOptions): Promise<SampleName | undefined> {
   const { samples } = await import('../../src/scheduler/simulate/sample.ts')
   const names = Object.keys(samples) as SampleName[]
-  if ((trace === undefined) === (sample === undefined)) {
+  if (trace !== undefined && sample !== undefined) throw new SluiceError('usage', 'choose one of --trace and --sample')
+  if (trace === undefined && sample === undefined) {
     const made = names.map((name) => `${name} (${samples[name].meaning})`).join('; ')
     throw new SluiceError('usage', `name a trace with --trace FILE, or a month made up with --sample: ${made}`)
   }
@@ -183,19 +186,6 @@ async function rulesFor(options: ConfigOptions, sample: SampleName | undefined) 
   const { config } = parseConfig(text, '/simulation.yaml', environment)
   const assumed = ['There is no config: played with the default rules.', ...rules.split('\n').slice(0, -1).map((rule) => `  ${rule}`)]
   return { config, settings: none, assumed }
-}
-
-type PlainCap = Pick<Cap, 'limitBytes' | 'per' | 'days'>
-
-function parseCap(text: string): PlainCap {
-  const [, amount = '', per, days] = /^(.*?)\s*\/\s*(?:(day|week|month)|(\d{1,3})d)$/.exec(text.trim()) ?? []
-  const limitBytes = parseBytes(amount)
-  if (limitBytes && (per === 'day' || per === 'week' || per === 'month')) return { limitBytes, per }
-  if (limitBytes && Number(days) >= 1 && Number(days) <= 366) return { limitBytes, per: 'rolling', days: Number(days) }
-  throw new SluiceError(
-    'usage',
-    `"${text}" is no cap: allowed are a size and a period: 3GB/month, 1GB/week, 200MB/day, or 3GB/30d for any 30 days`,
-  )
 }
 
 function capName({ limitBytes, per, days }: PlainCap): string {

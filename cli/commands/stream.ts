@@ -64,7 +64,7 @@ async function turnOff(name: string, options: ConfigOptions, io: Io): Promise<vo
   const since = io.now()
   let wasOff = false
   const { changeSettings } = await import('../../src/control/pause-state.ts')
-  const { streamsOff } = changeSettings(config.stateFolder, since, (old) => {
+  const { streamsOff } = changeSettings(config.stateFolder, () => since, (old) => {
     wasOff = old.streamsOff.some((off) => off.stream === name)
     return wasOff ? old : { ...old, streamsOff: [...old.streamsOff, { stream: name, since }] }
   })
@@ -83,7 +83,7 @@ async function turnOn(name: string, options: ConfigOptions, io: Io): Promise<voi
   const { config } = await load(options)
   const { changeSettings } = await import('../../src/control/pause-state.ts')
   let wasOff = false
-  changeSettings(config.stateFolder, io.now(), (old) => {
+  changeSettings(config.stateFolder, () => io.now(), (old) => {
     wasOff = old.streamsOff.some((off) => off.stream === name)
     if (!wasOff && !config.streams.some((stream) => stream.name === name)) throw unknown(name, config)
     return { ...old, streamsOff: old.streamsOff.filter((off) => off.stream !== name) }

@@ -1,6 +1,7 @@
-import { appendFile, mkdir, rename, rm, writeFile } from 'node:fs/promises'
+import { appendFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { makeFolders } from '../../src/journal/durable-file.ts'
 import type { AppState } from './desk.ts'
 import type { InputStream } from './hand.ts'
 import { drawScreen, encodeScreen } from './screenshot.ts'
@@ -74,7 +75,7 @@ export async function runCaptureTool(options: CaptureToolOptions): Promise<Captu
     if (write.isNew) totals[write.stream].files++
     options.onWrite?.(write)
   }
-  for (const stream of captureStreams) await mkdir(join(folder, stream), { recursive: true })
+  for (const stream of captureStreams) makeFolders(join(folder, stream))
   const lines = new LineWriter(folder, session, endMs / 2, note)
   const screens = new ScreenWriter(folder, session, note)
   const stopped = () => signal?.aborted === true

@@ -12,9 +12,10 @@ import { assemble } from '../../daemon/assemble.ts'
 import { updateSettings } from '../../src/journal/settings.ts'
 import { SluiceError } from '../../src/observe/error.ts'
 import { settable } from '../../src/scheduler/sensor.ts'
+import { wrap } from '../../src/scheduler/words.ts'
 import { type CaptureTotals, runCaptureTool } from './capture-tool.ts'
 import { compareFolders, rebuildInto } from './compare.ts'
-import { Story } from './story.ts'
+import { columns, Story } from './story.ts'
 
 /** Small enough that the half minute reaches it. */
 const capBytes = 350_000
@@ -54,7 +55,8 @@ export async function playDemo({ folder, seconds, say, signal }: DemoOptions): P
   }
   const config = await writeConfig(folder)
   updateSettings(config.stateFolder, (settings) => ({ ...settings, caps: [{ id: 'day', limitBytes: capBytes, per: 'day' }] }))
-  say(`A simulated person works for ${seconds} seconds; Sluice captures, packs and sends to a folder.`)
+  say(`A simulated person works for ${seconds} seconds;`)
+  say('Sluice captures, packs and sends to a folder.')
   say(`Everything is in ${folder}`)
   say('')
   story.line(`captures begin: on the charger, free network, a cap of ${formatBytes(capBytes)} per day`)
@@ -158,7 +160,7 @@ async function conclude(folder: string, config: Config, totals: CaptureTotals, s
     `captured  ${formatBytes(capturedBytes)} in ${capturedFiles} files`,
     `sent      ${formatBytes(story.packBytes)} in ${story.packs} packs, manifests included`,
     `saved     ${formatBytes(capturedBytes - story.packBytes)}, ${saved} %`,
-    `held      ${held.join(', ')}`,
+    ...wrap(held.join(', '), columns, ' '.repeat(10), 'held      '),
     wrong === 0 ? `rebuilt   ${same} files from the packs alone: every one equal, byte for byte` : `rebuilt   ${wrong} files DIFFER from what was captured`,
     '',
     'Where to look next:',

@@ -1,11 +1,15 @@
 import { formatBytes } from '../../config/units.ts'
 import { counted } from '../output.ts'
 import { reasons, type ReasonCode } from '../../src/scheduler/reasons.ts'
+import { wrap } from '../../src/scheduler/words.ts'
 
 /** Packs that arrive within this time are told in one line. */
 const gatherMs = 2000
 
-/** Tells what happens, one line each with its second, and keeps count. */
+/** Lines fit a terminal of this width. */
+export const columns = 80
+
+/** Tells what happens, each with its second, and keeps count. */
 export class Story {
   packs = 0
   packBytes = 0
@@ -31,8 +35,9 @@ export class Story {
   }
 
   #write(text: string): void {
-    const second = Math.round((this.#now() - this.#start) / 1000)
-    this.#say(`${String(second).padStart(3)} s  ${text}`)
+    const second = `${String(Math.round((this.#now() - this.#start) / 1000)).padStart(3)} s  `
+    const indent = /^ */.exec(text)?.[0] ?? ''
+    wrap(text, columns, ' '.repeat(second.length) + indent, second + indent).forEach(this.#say)
   }
 
   sent(bytes: number): void {

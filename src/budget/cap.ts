@@ -15,18 +15,18 @@ export interface Cap {
   readonly resetDay?: number
   /** For rolling periods: 1–366. */
   readonly days?: number
-  /** Counts only bytes on the network that the worker gave this name. */
+  /** Counts only bytes on the network that the worker gave this name, and on networks that cannot be told. */
   readonly network?: string
   /** Counts only bytes on networks of this class. */
   readonly on?: NetworkClass
-  /** Counts only bytes of this stream. */
+  /** Counts only bytes of this stream; those of a pack that it shares, all. */
   readonly stream?: string
   /** Spreads what is left over the days that are left. For weeks and months. */
   readonly pace?: boolean
 }
 
-/** Smallest cap: a transfer is worth beginning with 64 KiB, which takes some 90 kB on the wire, so less would let nothing go. */
-export const leastCapBytes = 100_000
+/** Smallest cap: a transfer is worth beginning with 64 KiB, for which some 120 kB are set aside, so less would let nothing go. */
+export const leastCapBytes = 200_000
 
 /** `start` belongs to the period, `end` to the next; milliseconds since the epoch. */
 export interface Period {

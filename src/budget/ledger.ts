@@ -1,4 +1,4 @@
-import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite'
 import type { NetworkClass } from '../scheduler/conditions.ts'
 import { dayMs } from './civil-day.ts'
 import { clockBackMs, dateAfter } from './clock-back.ts'
@@ -6,7 +6,8 @@ import type { Scope, UsageSource } from './usage.ts'
 
 /**
  * The ledger's table, as steps from each version of the journal to the next. Times are milliseconds since the epoch.
- * Entries without a class come from before networks were told apart, or from a rebuild.
+ * Entries without a class come from before networks were told apart, or from a rebuild that found no ledger. `stream` holds names of streams,
+ * with spaces between them.
  */
 export const ledgerSchema = [
   `CREATE TABLE ledger (
@@ -37,13 +38,40 @@ export interface Reservation {
   readonly pack: string
   /** Most bytes that may be sent before `settle`. */
   readonly bytes: number
-  /** Id of the network, 12 hex digits; missing when it cannot be told. */
+  /** Id of the network, 12 hex digits; missing when it cannot be told: they count for every network then. */
   readonly network?: string
-  /** Missing when nothing is known of where they went: they count for every network, class and stream then. */
+  /** Missing when nothing is known of where they went: they count for every class, network and stream then. */
   readonly on?: NetworkClass
-  /** The stream, of a queue that holds but one. */
-  readonly stream?: string
+  /** Names of the streams they may belong to: they count for each. Missing when that cannot be told: for every stream. */
+  readonly streams?: readonly string[]
 }
+
+/** An entry as it was written; `settledBytes` is missing where it was left open. Fields as of `Reservation`. */
+export interface LedgerEntry extends Omit<Reservation, 'now' | 'bytes'> {
+  readonly at: number
+  readonly reservedBytes: number
+  readonly settledBytes?: number
+}
+
+/** An entry from a row of any version of the table. Throws RangeError for values that no ledger wrote. */
+export function entryOf(row: Readonly<Record<string, SQLOutputValue>>): LedgerEntry {
+  const number = (key: string): number => {
+    const value = row[key]
+    if (typeof value !== 'number' || !Number.isSafeInteger(value) || (key !== 'at' && value < 0)) throw new RangeError(`${key} is no count`)
+    return value
+  }
+  const { queue, pack, network, stream, class: on } = row
+  return {
+    at: number('at'), queue: String(queue), pack: String(pack), reservedBytes: number('reserved_bytes'),
+    ...(row['settled_bytes'] !== null && { settledBytes: number('settled_bytes') }),
+    ...(typeof network === 'string' && { network }),
+    ...((on === 'free' || on === 'metered') && { on }),
+    ...(typeof stream === 'string' && { streams: stream.split(' ') }),
+  }
+}
+
+/** Bytes of an entry that count. */
+export const bytesOfEntry = ({ reservedBytes, settledBytes = reservedBytes }: LedgerEntry): number => settledBytes
 
 /** What went over one network. */
 export interface NetworkUse {
@@ -61,13 +89,21 @@ const keptMs = 368 * dayMs + clockBackMs
 
 const bytesOf = 'coalesce(settled_bytes, reserved_bytes)'
 
-/** Parameters: date, network, class, stream; null: any. */
-const inScope = `at >= ?1 AND (class IS NULL
-  OR ((?2 IS NULL OR network = ?2) AND (?3 IS NULL OR class = ?3) AND (?4 IS NULL OR stream = ?4)))`
+/** Parameters: date, network, class, stream; null: any. What an entry does not say counts. */
+const inScope = `at >= ?1 AND (class IS NULL OR (
+  (?2 IS NULL OR network IS NULL OR network = ?2) AND (?3 IS NULL OR class = ?3)
+  AND (?4 IS NULL OR stream IS NULL OR instr(' ' || stream || ' ', ' ' || ?4 || ' ') > 0)))`
 
 /** What is summed up: settled, dated before ?1, and of one day, class, network and stream. */
 const oldGroups = `FROM ledger WHERE at < ?1 AND settled_bytes IS NOT NULL
   GROUP BY at / ${dayMs}, class, network, stream`
+
+/** Where the ledger's table is: the journal. */
+export interface LedgerDatabase {
+  readonly db: DatabaseSync
+  /** Runs `work`; says what failed. */
+  guarded<T>(work: () => T): T
+}
 
 /**
  * Every wire byte, reserved before it is sent and settled after. It never shows less than was sent: a reservation that
@@ -82,13 +118,20 @@ const oldGroups = `FROM ledger WHERE at < ?1 AND settled_bytes IS NOT NULL
  * The database must be open with `synchronous=FULL`: durability of `reserve` and `extend` rests on it.
  */
 export class Ledger implements UsageSource {
+  readonly #database: LedgerDatabase
   readonly #db: DatabaseSync
   readonly #statements = new Map<string, StatementSync>()
   /** When entries were last summed up, in days. */
   #tidiedDay: number | undefined
 
-  constructor(db: DatabaseSync) {
-    this.#db = db
+  constructor(database: LedgerDatabase) {
+    this.#database = database
+    this.#db = database.db
+  }
+
+  /** Reads; says what failed. */
+  #read<T>(work: () => T): T {
+    return this.#database.guarded(work)
   }
 
   #sql(sql: string): StatementSync {
@@ -100,13 +143,13 @@ export class Ledger implements UsageSource {
   }
 
   /** Sets bytes aside. Durable when this returns, or with the transaction it is called in. Returns the id to settle. */
-  reserve({ now, queue, pack, bytes, network, on, stream }: Reservation): number {
+  reserve({ now, queue, pack, bytes, network, on, streams }: Reservation): number {
     assertBytes(bytes)
     const at = this.#dateOf(now)
     this.#tidy(at)
     const insert = this.#sql(`INSERT INTO ledger (at, queue, pack, reserved_bytes, network, class, stream)
       VALUES (?, ?, ?, ?, ?, ?, ?)`)
-    return Number(insert.run(at, queue, pack, bytes, network ?? null, on ?? null, stream ?? null).lastInsertRowid)
+    return Number(insert.run(at, queue, pack, bytes, network ?? null, on ?? null, streams?.join(' ') ?? null).lastInsertRowid)
   }
 
   /** Sets more aside for an open reservation, which counts in the period that holds `now`. Durable like `reserve`. */
@@ -143,22 +186,32 @@ export class Ledger implements UsageSource {
     return Math.max(0, bytes - parts.reduce((sum, part) => sum + part.reservedBytes, 0))
   }
 
+  /** Takes in entries of a ledger that was lost, in any order. Call inside a transaction. */
+  adopt(entries: readonly LedgerEntry[]): void {
+    const insert = this.#sql(`INSERT INTO ledger (at, queue, pack, reserved_bytes, settled_bytes, network, class, stream)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?)`)
+    for (const { at, queue, pack, reservedBytes, settledBytes, network, on, streams } of entries.toSorted((a, b) => a.at - b.at)) {
+      insert.run(at, queue, pack, reservedBytes, settledBytes ?? null, network ?? null, on ?? null, streams?.join(' ') ?? null)
+    }
+  }
+
   usedSince(at: number, { network, on, stream }: Scope = {}): number {
-    const row = this.#sql(`SELECT coalesce(sum(${bytesOf}), 0) AS bytes FROM ledger WHERE ${inScope}`)
-      .get(at, network ?? null, on ?? null, stream ?? null)
+    const row = this.#read(() => this.#sql(`SELECT coalesce(sum(${bytesOf}), 0) AS bytes FROM ledger WHERE ${inScope}`)
+      .get(at, network ?? null, on ?? null, stream ?? null))
     return Number(row?.['bytes'])
   }
 
   oldestSince(at: number, { network, on, stream }: Scope = {}): number | undefined {
-    const row = this.#sql(`SELECT at FROM ledger WHERE ${inScope} AND ${bytesOf} > 0 ORDER BY at LIMIT 1`)
-      .get(at, network ?? null, on ?? null, stream ?? null)
+    const row = this.#read(() => this.#sql(`SELECT at FROM ledger WHERE ${inScope} AND ${bytesOf} > 0 ORDER BY at LIMIT 1`)
+      .get(at, network ?? null, on ?? null, stream ?? null))
     return row && Number(row['at'])
   }
 
   /** The networks that bytes went over, the latest first. */
   networks(): NetworkUse[] {
-    return this.#sql(`SELECT network, min(at) AS first, max(at) AS last, sum(${bytesOf}) AS bytes
-      FROM ledger WHERE network IS NOT NULL GROUP BY network ORDER BY last DESC, network`).all().map((row) => ({
+    const rows = this.#read(() => this.#sql(`SELECT network, min(at) AS first, max(at) AS last, sum(${bytesOf}) AS bytes
+      FROM ledger WHERE network IS NOT NULL GROUP BY network ORDER BY last DESC, network`).all())
+    return rows.map((row) => ({
       id: String(row['network']),
       firstAt: Number(row['first']),
       lastAt: Number(row['last']),

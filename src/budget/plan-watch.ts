@@ -1,5 +1,6 @@
 import type { PlanUse } from '../scheduler/gate.ts'
 import type { DeviceCounters, Plan, PlanState } from './plan.ts'
+import { SluiceError } from '../observe/error.ts'
 import { countPlan, planUse } from './plan.ts'
 import type { NetworkIds } from './usage.ts'
 
@@ -16,11 +17,11 @@ export interface PlanWatchOptions {
 
 /** Counters are read no more often than this: on Windows it takes several processes. */
 const readMs = 60_000
-/** And saved no more often than this: what a crash loses of the count is less than a minute's. */
+/** And saved no more often than this, and at the end. */
 const saveMs = 60_000
 
 /** How much of the person's plan the machine used, counted while this is asked to look now and then. */
-export class PlanWatch {
+export class PlanWatch implements Disposable {
   readonly #options: PlanWatchOptions
   #state: PlanState | undefined
   #savedAt = -Infinity
@@ -32,7 +33,7 @@ export class PlanWatch {
 
   /** Counts what moved since the last look. Counters that cannot be read leave the count as it is. */
   async look(now: number, network: string | undefined): Promise<void> {
-    const { plan, timeZone, networkIds, read, save } = this.#options
+    const { plan, timeZone, networkIds, read } = this.#options
     const changed = this.#state?.network !== network
     if (this.#state && !changed && Math.abs(now - this.#state.at) < readMs) return
     const devices = await read().catch(() => undefined)
@@ -40,7 +41,21 @@ export class PlanWatch {
     this.#state = countPlan(plan, this.#state, { devices, ...(network !== undefined && { network }) }, now, timeZone, networkIds())
     if (Math.abs(now - this.#savedAt) < saveMs) return
     this.#savedAt = now
-    save?.(JSON.stringify(this.#state))
+    this.#save()
+  }
+
+  #save(): void {
+    try {
+      if (this.#state) this.#options.save?.(JSON.stringify(this.#state))
+    } catch (error) {
+      // A full disk shows elsewhere; what is not saved now is saved later.
+      if (!(error instanceof SluiceError) || !error.transient) throw error
+    }
+  }
+
+  /** Saves the count for the next process. */
+  [Symbol.dispose](): void {
+    this.#save()
   }
 
   /** What is left of the plan; undefined before the first look, and on a network that it does not pay for. */

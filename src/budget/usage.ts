@@ -22,19 +22,21 @@ export interface UsageSource {
 /** Ids of the networks that the worker named, by name. */
 export type NetworkIds = ReadonlyMap<string, string>
 
-/** What is used of `cap` in the period that holds `now`, nothing where its network is not known. */
+/**
+ * What is used of `cap` in the period that holds `now`. Bytes of which it is not known whether they count do count. Of a
+ * cap whose network has not been named, these are all there are.
+ */
 export function capUse(cap: Cap, now: number, timeZone: string, source: UsageSource, networkIds: NetworkIds): CapUse {
   const period = periodAt(cap, now, timeZone)
   const scope = scopeOf(cap, networkIds)
-  const usedSince = (at: number) => (scope ? source.usedSince(at, scope) : 0)
-  const usedBytes = usedSince(period.start)
+  const usedBytes = source.usedSince(period.start, scope)
   if (cap.per === 'rolling') {
-    const oldest = scope && source.oldestSince(period.start, scope)
+    const oldest = source.oldestSince(period.start, scope)
     return { ...cap, ...period, usedBytes, ...(oldest !== undefined && { end: oldest + (period.end - now) }) }
   }
   if (!cap.pace) return { ...cap, ...period, usedBytes }
   const today = periodAt({ per: 'day' }, now, timeZone)
-  const usedToday = usedSince(today.start)
+  const usedToday = source.usedSince(today.start, scope)
   const leftThisMorning = cap.limitBytes - (usedBytes - usedToday)
   // Rounded, since days of 23 and 25 hours are whole ones too. Rounding the share down leaves the rest to later days.
   const daysLeft = Math.max(1, Math.round((period.end - today.start) / dayMs))
@@ -42,28 +44,37 @@ export function capUse(cap: Cap, now: number, timeZone: string, source: UsageSou
   return { ...cap, ...period, usedBytes, today: { shareBytes, usedBytes: usedToday, end: today.end } }
 }
 
-function scopeOf({ network, on, stream }: Cap, networkIds: NetworkIds): Scope | undefined {
-  const id = network === undefined ? undefined : networkIds.get(network)
-  if (network !== undefined && id === undefined) return undefined
+/** In place of the id of a network that the worker has not named: no network has it. */
+const unnamed = ''
+
+function scopeOf({ network, on, stream }: Cap, networkIds: NetworkIds): Scope {
   return {
-    ...(id !== undefined && { network: id }),
+    ...(network !== undefined && { network: networkIds.get(network) ?? unnamed }),
     ...(on !== undefined && { on }),
     ...(stream !== undefined && { stream }),
   }
 }
 
-/** A network, its class, and the streams of the queue that would be sent over it. */
+/** Over which network bytes leave, and whose they are. What is missing cannot be told. */
 export interface Where {
-  /** Missing when it cannot be told: caps of named networks do not count then. */
+  /** Id of the network. */
   readonly network?: string
   readonly on: NetworkClass
-  readonly streams: readonly string[]
+  /** Names of the streams that they may belong to. */
+  readonly streams?: readonly string[]
 }
 
-/** The caps that count for a queue on a network. That of a stream counts for a queue that holds just this stream. */
-export function capsFor(caps: readonly Cap[], { network, on, streams }: Where, networkIds: NetworkIds): Cap[] {
-  return caps.filter((cap) =>
-    (cap.network === undefined || (network !== undefined && networkIds.get(cap.network) === network))
-    && (cap.on === undefined || cap.on === on)
-    && (cap.stream === undefined || (streams.length === 1 && streams[0] === cap.stream)))
+/** Whether bytes are meant by a scope; they are where that cannot be told. */
+export function isMeant({ network, on, stream }: Scope, where: Where): boolean {
+  return (network === undefined || where.network === undefined || where.network === network)
+    && (on === undefined || where.on === on)
+    && (stream === undefined || where.streams === undefined || where.streams.includes(stream))
+}
+
+/**
+ * The caps that bytes count for. Where the network cannot be told, those of every network; where the bytes may belong to
+ * several streams, those of each.
+ */
+export function capsFor<C extends Cap>(caps: readonly C[], where: Where, networkIds: NetworkIds): C[] {
+  return caps.filter((cap) => isMeant(scopeOf(cap, networkIds), where))
 }

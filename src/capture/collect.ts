@@ -90,10 +90,32 @@ export class Capture {
    */
   async dropBetween(pause: DroppingPause): Promise<readonly DropReport[]> {
     for (const drops of this.#drops.values()) drops.add(pause)
+    const reports = await this.#applyDue()
+    if (this.#droppingSince === pause.since) this.#droppingSince = undefined
+    return reports
+  }
+
+  /** Pauses that were applied to the streams there were: applies them to those that came later, or were away. As `dropBetween`. */
+  async dropMissed(pauses: readonly DroppingPause[]): Promise<readonly DropReport[]> {
+    for (const drops of this.#drops.values()) for (const pause of pauses) drops.addMissed(pause)
+    return this.#applyDue()
+  }
+
+  async #applyDue(): Promise<readonly DropReport[]> {
     const reports: DropReport[] = []
     for (const drops of this.#drops.values()) reports.push(await drops.applyDue())
-    if (this.#droppingSince === pause.since) this.#droppingSince = undefined
     return reports.filter(({ files }) => files > 0)
+  }
+
+  /** When the pauses began for which a line was drawn, and of which `dropBetween` has not told the end. */
+  openLines(): number[] {
+    const lines = [...this.#drops.values()].map((drops) => drops.openLine).filter((since) => since !== undefined)
+    return [...new Set(lines)].sort((a, b) => a - b)
+  }
+
+  /** No dropping pause holds, whatever was told before, and all that are over have been told. */
+  goOn(): void {
+    this.#droppingSince = undefined
   }
 
   /** What waits, per stream that has anything. Cheap: looks only at files that changed since the last call. */
@@ -133,7 +155,8 @@ export class Capture {
     const root = lane.checkRoot()
     if (root === undefined) return
     const drops = this.#drops.get(lane)
-    await drops?.applyDue()
+    const late = await drops?.applyDue()
+    if (late && late.files > 0) this.#options.emit({ event: 'capture.dropped', ...late })
     if (drops?.isClear === false) return
     if (asItStands || lane.unwatchable) lane.marks.needScan(this.#options.now())
     const waiting = lane.marks.drain()
@@ -165,7 +188,8 @@ export class Capture {
     }
     if (lane.checkRoot() !== root) return
     await (waiting.scan ? pass.endsScan() : pass.endsMarks())
-    if (lane.unwatchable) lane.marks.needScan(this.#options.now() + retryMs)
+    const now = this.#options.now()
+    if (lane.unwatchable) lane.marks.needScan(now, now + retryMs)
   }
 }
 

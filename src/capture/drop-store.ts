@@ -1,6 +1,9 @@
 import type { Hole } from './holes.ts'
 
-/** A pause whose captures never leave this machine. Milliseconds since the epoch. */
+/**
+ * A pause whose captures never leave this machine. Milliseconds since the epoch. With `until` before `since` the clock was
+ * set back in it: then times tell nothing.
+ */
 export interface DroppingPause {
   readonly since: number
   readonly until: number
@@ -16,7 +19,7 @@ export interface DropProgress {
   /** The pause for which a line was drawn through the whole stream. */
   readonly line?: { readonly since: number }
   readonly due: readonly DueDrop[]
-  /** The latest pauses that were applied, oldest first. */
+  /** The pauses that were applied, oldest first; of very many some became one. */
   readonly past: readonly DroppingPause[]
 }
 
@@ -52,7 +55,7 @@ export type Dropped =
 export interface DroppedFile {
   readonly stream: string
   readonly inode: bigint
-  /** End of the last pause: a file born later is another one. */
+  /** End of the last pause, or the file's birth if that seems later: a file born after it is another one. */
   readonly until: number
   readonly dropped: Dropped
 }

@@ -1,8 +1,9 @@
 import type { BigIntStats } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import {
-  contentOf, droppedOf, holesOf, isBefore, isReborn, isOfEarlierFile, isWrittenIn, joinedDrops, judgeVersion,
+  contentOf, droppedOf, dropsUntil, holesOf, isBefore, isReborn, isOfEarlierFile, isWrittenIn, joinedDrops, judgeVersion,
 } from './drop-rule.ts'
+import { includesBegin, isFarAhead, joinedSpans } from './drop-spans.ts'
 import type { Dropped, DroppedFile, DropProgress, DropStore, DroppingPause, DueDrop, LinePoint } from './drop-store.ts'
 import { bornUs, factsOf, fileClockStepMs, sameContentFacts, sameInode, sameState, unsettled } from './facts.ts'
 import { clipped, readableBytes, type Hole } from './holes.ts'
@@ -16,8 +17,8 @@ import { positionOf, type Cursor, type FileFacts } from './take.ts'
 const surveyTries = 5
 /** Points that are written to the journal in one go. */
 const pointsPerCommit = 1_000
-/** Applied pauses that are remembered, for files which turn up later with times from within one of them. */
-const pastLimit = 64
+/** Applied pauses that are remembered one by one, for files which turn up later with times from within one of them. */
+const pastLimit = 100
 
 /** What was dropped from one stream. */
 export interface DropReport {
@@ -57,7 +58,7 @@ export class Drops {
 
   /** Notes what every file with unread content was before the pause. Called again for the same pause, it looks for what shrank. */
   async drawLine(since: number): Promise<void> {
-    const root = this.#lane.checkRoot()
+    const root = this.#lane.paused ? undefined : this.#lane.checkRoot()
     if (root === undefined) return
     this.#lane.onWritten = (key) => this.#noteShrunk(root, key, since)
     const isDrawn = this.#known().line?.since === since
@@ -77,7 +78,7 @@ export class Drops {
     if (known?.since === since) return facts.sizeBytes < known.sizeBytes ? { ...known, isShrunk: true } : undefined
     // With the line drawn, what has no point was read before the pause, or is new.
     if (isDrawn || this.#isRead(stats, facts)) return undefined
-    const keptBytes = isBefore(facts, bornUs(stats), since) ? facts.sizeBytes : this.#seenBefore(key, facts, since)
+    const keptBytes = this.#keptBytes(key, facts, since)
     return { stream: this.#stream, inode: facts.inode, since, ...contentOf(facts), bornUs: bornUs(stats), keptBytes, isShrunk: false }
   }
 
@@ -86,6 +87,12 @@ export class Drops {
     if (!cursor) return false
     if (this.#lane.stream.files === 'whole') return cursor.complete && sameContentFacts(cursor.facts, facts)
     return positionOf(cursor) === facts.sizeBytes
+  }
+
+  #keptBytes(key: PathKey, facts: FileFacts, since: number): number {
+    // The clock was set back since the pause began: times tell nothing.
+    if (isFarAhead(since, this.#capture.now())) return 0
+    return isBefore(facts, since) ? facts.sizeBytes : this.#seenBefore(key, facts, since)
   }
 
   /** A file that is written all the time is written when the pause begins: what an earlier look saw of it was there before. */
@@ -120,13 +127,25 @@ export class Drops {
     if (!isKnown) this.#commit({ ...rest, past, due: [...due, { since, until, under: [''] }] })
   }
 
+  /** As `add`, for a pause that was applied earlier: here, too, unless the stream was not in the config then. */
+  addMissed(pause: DroppingPause): void {
+    const { due, past } = this.#known()
+    if (![...due, ...past].some((known) => includesBegin(known, pause.since))) this.add(pause)
+  }
+
+  /** Since when a line is drawn for a pause whose end was not told. */
+  get openLine(): number | undefined {
+    const { line, due } = this.#known()
+    return line && !due.some((pause) => includesBegin(pause, line.since)) ? line.since : undefined
+  }
+
   /**
    * Applies what is due, as far as the stream's folder can be read; the rest stays due. To be called before anything is
-   * read, and while nothing is.
+   * read, and while nothing is. A stream that is off is not looked at.
    */
   async applyDue(): Promise<DropReport> {
     let [files, bytes] = [0, 0]
-    const root = this.#known().due.length > 0 ? this.#lane.checkRoot() : undefined
+    const root = this.#known().due.length > 0 && !this.#lane.paused ? this.#lane.checkRoot() : undefined
     for (const due of root === undefined ? [] : this.#known().due) {
       const report = await this.#apply(root as string, due)
       files += report.files
@@ -150,16 +169,19 @@ export class Drops {
     const { due: dues, past, line } = this.#known()
     const others = dues.filter((other) => other !== due)
     const isOver = under.length === 0
-    const isLine = line?.since === due.since
     const { since, until } = due
-    this.#lane.onWritten = undefined
-    this.#lane.shrunk.clear()
+    const endsLine = isOver && line !== undefined && includesBegin(due, line.since)
     this.#commit({
-      ...(line && !(isLine && isOver) && { line }),
+      ...(line && !endsLine && { line }),
       due: isOver ? others : [...others, { since, until, under }].sort((a, b) => a.since - b.since),
-      past: past.some((pause) => pause.since === since) ? past : [...past, { since, until }].slice(-pastLimit),
-    }, { files: [...found.values()].map(({ file }) => file), clearPoints: isLine && isOver })
-    return { files: found.size, bytes: [...found.values()].reduce((sum, { bytes }) => sum + bytes, 0) }
+      past: joinedSpans([...past, { since, until }], pastLimit),
+    }, { files: [...found.values()].map(({ file }) => file), clearPoints: endsLine })
+    if (endsLine) {
+      this.#lane.onWritten = undefined
+      this.#lane.shrunk.clear()
+    }
+    const sizes = [...found.values()].map(({ bytes }) => bytes).filter((bytes) => bytes > 0)
+    return { files: sizes.length, bytes: sizes.reduce((sum, bytes) => sum + bytes, 0) }
   }
 
   #drop(stats: BigIntStats, pause: DroppingPause): { readonly file: DroppedFile; readonly bytes: number } | undefined {
@@ -171,13 +193,15 @@ export class Drops {
     const isShrunk = point?.isShrunk === true || this.#lane.shrunk.has(facts.inode)
     const cursor = isOther ? undefined : this.#cursor(stats)
     const hasLine = this.#known().line?.since === pause.since
-    const dropped = droppedOf({ kind, quietMs, facts, bornUs: born, pause, cursor, hasLine, point, isShrunk })
+    const now = this.#capture.now()
+    const dropped = droppedOf({ kind, quietMs, facts, bornUs: born, pause, now, cursor, hasLine, point, isShrunk })
     if (!dropped) return undefined
     const before = this.#store.file(this.#stream, facts.inode)
     const joined = joinedDrops(before && !isReborn(before, born) ? before.dropped : undefined, dropped, facts.sizeBytes)
     const unread = dropped.what === 'bytes' ? dropped.holes : holesOf(dropped)
-    const bytes = facts.sizeBytes - readableBytes(unread, 0, facts.sizeBytes)
-    return { file: { stream: this.#stream, inode: facts.inode, until: pause.until, dropped: joined }, bytes }
+    const isRead = kind === 'whole' && this.#isRead(stats, facts)
+    const bytes = isRead ? 0 : facts.sizeBytes - readableBytes(unread, 0, facts.sizeBytes)
+    return { file: { stream: this.#stream, inode: facts.inode, until: dropsUntil(pause, born), dropped: joined }, bytes }
   }
 
   #commit(progress: DropProgress, more: { points?: LinePoint[]; files?: DroppedFile[]; clearPoints?: boolean } = {}): void {
@@ -234,14 +258,15 @@ export class Drops {
     const file = this.#store.file(this.#stream, facts.inode)
     if (file && !isReborn(file, bornUs(stats))) return file.dropped
     if (file) this.#store.commit({ stream: this.#stream, gone: [facts.inode] })
-    const pause = cursor ? undefined : this.#known().past.find((past) => isWrittenIn(facts, past))
+    const now = this.#capture.now()
+    const pause = cursor ? undefined : this.#known().past.find((past) => isWrittenIn(facts, past, now))
     if (!pause) return undefined
     const { files: kind, quietMs } = this.#lane.stream
     const isOver = pause.until - facts.modifiedUs / 1000 >= quietMs
     const dropped: Dropped = kind === 'whole'
       ? { what: 'version', ...contentOf(facts), isOver }
       : { what: 'bytes', holes: [{ from: 0, to: facts.sizeBytes }] }
-    this.#put(facts.inode, dropped, pause.until)
+    this.#put(facts.inode, dropped, dropsUntil(pause, 0))
     return dropped
   }
 

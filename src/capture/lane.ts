@@ -194,6 +194,7 @@ export class Lane {
   }
 
   pending(): Pending | undefined {
+    this.marks.noticeClock(this.#options.now())
     const { scan, paths } = this.marks
     if (this.paused || (!scan && paths.size === 0) || (this.#root && 'errno' in this.#root)) return undefined
     this.#refresh()

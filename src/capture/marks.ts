@@ -71,6 +71,19 @@ export class Marks {
     this.#scan = { since: Math.min(since, known?.since ?? since), readyAt: Math.min(readyAt, known?.readyAt ?? readyAt) }
   }
 
+  /** What was noted later than `now`, by a clock that was set back since, is due: nothing waits for that time again. */
+  noticeClock(now: number): void {
+    for (const [key, mark] of this.#paths) {
+      const { since, eventAt, seen } = mark
+      if (Math.max(since, eventAt, seen?.at ?? since) <= now) continue
+      this.#paths.set(key, {
+        ...mark, since: Math.min(since, now), eventAt: Math.min(eventAt, now), readyAt: now,
+        seen: seen && { ...seen, at: Math.min(seen.at, now) },
+      })
+    }
+    if (this.#scan && this.#scan.since > now) this.#scan = { since: now, readyAt: now }
+  }
+
   /** Hands over everything and starts afresh. */
   drain(): { readonly paths: Map<PathKey, Mark>; readonly scan: Marks['scan'] } {
     const drained = { paths: this.#paths, scan: this.#scan }

@@ -4,7 +4,7 @@ import { systemCode } from '../observe/error.ts'
 import { decide, type Sighting, type Verdict } from './cursor.ts'
 import { isOfEarlierFile } from './drop-rule.ts'
 import type { Drops } from './drops.ts'
-import { bornUs, factsOf, fileClockStepMs, sameInode, sameState, unsettled } from './facts.ts'
+import { bornUs, factsOf, fileClockStepMs, sameContentFacts, sameInode, sameState, unsettled } from './facts.ts'
 import { clipped, spanFrom } from './holes.ts'
 import type { CaptureOptions, Lane } from './lane.ts'
 import { looked, plainMark, type Mark } from './marks.ts'
@@ -38,6 +38,11 @@ interface Displaced {
   readonly device: bigint
   readonly inode: bigint
   readonly sizeBytes: number
+}
+
+interface Seen extends Sighting {
+  /** `whole`: the content is dropped. What was read of it before the pause can get a new name all the same. */
+  readonly isHidden: boolean
 }
 
 /** What lies behind a hole of a file, or a hole's end: it is read once what is before has been. */
@@ -76,12 +81,13 @@ export class Pass {
     if (!byInode && !this.#lane.isIncluded(name)) return undefined
     const key = byInode && stats.nlink > 1n ? this.#firstName(name, byInode) : name
     const dropped = this.#options.drops?.of(stats, seen, byInode)
-    if (dropped && this.#lane.stream.files === 'whole' && this.#options.drops?.hidesVersion(key, seen, dropped)) return undefined
+    const isHidden = dropped !== undefined && this.#lane.stream.files === 'whole' && this.#options.drops?.hidesVersion(key, seen, dropped) === true
+    if (isHidden && !(byInode?.complete && sameContentFacts(byInode.facts, seen))) return undefined
     const holes = (dropped && this.#lane.stream.files === 'append' && this.#options.drops?.holes(seen, dropped)) || []
-    const sighting = { ...this.#sighting(key, seen, byInode), holes }
+    const sighting = { ...this.#sighting(key, seen, byInode), holes, isHidden }
     if (sighting.byPath && sighting.byPath.facts.inode !== seen.inode) this.#displaced.push(sighting.byPath.facts)
     const verdict = decide(sighting)
-    if (verdict.kind === 'unchanged') return undefined
+    if (verdict.kind === 'unchanged' || (isHidden && verdict.kind === 'begin')) return undefined
     if (verdict.kind === 'begin' && this.#lane.stream.files === 'whole') {
       const at = await this.#readyAt(key, seen, mark)
       if (at > this.#now()) {
@@ -148,7 +154,7 @@ export class Pass {
     return this.#now()
   }
 
-  #open(key: PathKey, sighting: Sighting, mark: Mark): FileTake | undefined {
+  #open(key: PathKey, sighting: Seen, mark: Mark): FileTake | undefined {
     return this.#openWith(key, sighting, mark, (file) => this.#take(key, file, sighting))
   }
 
@@ -178,7 +184,7 @@ export class Pass {
     else this.#lane.unreadable(key, errno, 'file')
   }
 
-  #take(key: PathKey, file: OpenFile, before: Sighting): FileTake | undefined {
+  #take(key: PathKey, file: OpenFile, before: Seen): FileTake | undefined {
     const facts = factsOf(file.stats)
     const sighting = { ...before, facts, holes: clipped(before.holes, facts.sizeBytes) }
     let verdict = decide(sighting)
@@ -188,6 +194,7 @@ export class Pass {
       verdict = decide(sighting, fingerprint !== undefined)
     }
     if (verdict.kind === 'unchanged' || verdict.kind === 'check') return undefined
+    if (verdict.kind === 'begin' && sighting.isHidden) return undefined
     if (verdict.kind === 'begin') {
       // What lies before dropped bytes and is not what it was may have been written in the pause, too.
       const isSameFile = verdict.because === 'replaced' && verdict.former.facts.inode === facts.inode

@@ -67,10 +67,13 @@ export function publishPause(stateFolder: string, now: number): PauseState {
   return state
 }
 
-/** Changes the worker's settings, and tells capture tools what that means for them. Throws as `updateSettings` and `publishPause`. */
-export function changeSettings(stateFolder: string, now: number, change: (settings: Settings) => Settings): Settings {
-  const settings = updateSettings(stateFolder, change)
-  publishPause(stateFolder, now)
+/**
+ * Changes the worker's settings, and tells capture tools what that means for them. `change` is told the time at which it is
+ * the only one to change them, after the wait for others. Throws as `updateSettings` and `publishPause`.
+ */
+export function changeSettings(stateFolder: string, clock: () => number, change: (settings: Settings, now: number) => Settings): Settings {
+  const settings = updateSettings(stateFolder, (old) => change(old, clock()))
+  publishPause(stateFolder, clock())
   return settings
 }
 

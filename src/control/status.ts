@@ -84,7 +84,7 @@ export async function readStatus(
   const path = journalPath(config.stateFolder)
   if (!existsSync(path)) return undefined
   using journal = new Journal(path, 'read')
-  const ledger = new Ledger(journal.db)
+  const ledger = new Ledger(journal)
   const watch = openPlan?.(journal)
   const judge = new Judge({ ...parts, journal, ledger, ...(watch && { plan: watch }) })
   const settings = change(readSettings(config.stateFolder))
@@ -125,7 +125,7 @@ export function readCaps(config: Config, settings: Settings, now: number): reado
   const path = journalPath(config.stateFolder)
   if (!existsSync(path)) return undefined
   using journal = new Journal(path, 'read')
-  return capStatus(config, settings, new Ledger(journal.db), now)
+  return capStatus(config, settings, new Ledger(journal), now)
 }
 
 /**
@@ -136,7 +136,7 @@ export function readNetworks(config: Config, now: number): UsedNetwork[] {
   const path = journalPath(config.stateFolder)
   if (!existsSync(path)) return []
   using journal = new Journal(path, 'read')
-  const ledger = new Ledger(journal.db)
+  const ledger = new Ledger(journal)
   const { start } = periodAt({ per: 'month' }, now, config.timeZone)
   return ledger.networks().map(({ id, lastAt }) => ({ id, lastAt, monthBytes: ledger.usedSince(start, { network: id }) }))
 }

@@ -35,8 +35,9 @@ const firstTables = `
  */
 const steps: readonly string[] = [
   `${firstTables} ${ledgerSchema[0]}`,
-  // `base`: where a file begins behind captures that a pause dropped.
-  `${ledgerSchema[1]} ALTER TABLE cursor ADD COLUMN base INTEGER NOT NULL DEFAULT 0; ${dropSchema}`,
+  // `base`: where a file begins behind captures that a pause dropped. `streams`: a JSON list of names, null of older packs.
+  `${ledgerSchema[1]} ALTER TABLE cursor ADD COLUMN base INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE pack ADD COLUMN streams TEXT; ${dropSchema}`,
 ]
 
 /** SQLite's primary result codes that mean something to us (sqlite.org/rescode.html). */

@@ -4,6 +4,7 @@ import type { CursorStore } from '../capture/collect.ts'
 import { toHex } from '../pack/sha256.ts'
 import { guarded, openDatabase } from './database.ts'
 import { Drops } from './drops.ts'
+import { signed, streamsOf, toCursor, toPack } from './rows.ts'
 
 export type PackState = 'sealed' | 'stamped' | 'sent'
 
@@ -11,6 +12,8 @@ export type PackState = 'sealed' | 'stamped' | 'sent'
 export interface PackRow {
   readonly id: number
   readonly queue: string
+  /** Names of the streams of which it holds captures; missing when a version sealed it that did not write them down. */
+  readonly streams?: readonly string[]
   readonly state: PackState
   readonly bodyHash: Uint8Array
   readonly bodyBytes: number
@@ -25,7 +28,7 @@ export interface PackRow {
 
 /** Everything that becomes true at once when a pack is sealed. */
 export interface SealCommit {
-  readonly pack: Omit<PackRow, 'state' | 'seq' | 'header' | 'sentAt'>
+  readonly pack: Omit<PackRow, 'state' | 'seq' | 'header' | 'sentAt'> & Required<Pick<PackRow, 'streams'>>
   readonly epoch: Uint8Array
   readonly chunks: Iterable<Uint8Array>
   /** Next block ordinal per stream that has blocks in the pack. */
@@ -45,8 +48,8 @@ export const headUnknown = 'head-unknown'
 /** In place of a pack's number, which begin at 1: it is at the destination, and the journal that knew the pack is lost. */
 export const arrivedBefore = 0
 
-const signed = (value: bigint): bigint => BigInt.asIntN(64, value)
-const unsigned = (value: SQLOutputValue | undefined): bigint => BigInt.asUintN(64, value as bigint)
+/** Said so that the index serves: sent packs are never deleted, and most are. */
+const isUnsent = "state IN ('sealed', 'stamped')"
 
 /**
  * The service's memory: cursors, chunk index, packs and their state, ledger, in one SQLite database. Every method that
@@ -63,11 +66,16 @@ export class Journal implements CursorStore, Disposable {
   constructor(path: string, mode: 'write' | 'read' = 'write') {
     this.path = path
     this.db = openDatabase(path, mode)
-    this.drops = new Drops({ db: this.db, transaction: (work) => this.transaction(work), guarded: (work) => guarded(path, work) })
+    this.drops = new Drops({ db: this.db, transaction: (work) => this.transaction(work), guarded: (work) => this.guarded(work) })
   }
 
   [Symbol.dispose](): void {
     this.db.close()
+  }
+
+  /** Runs `work`, which uses `db`; says what failed. */
+  guarded<T>(work: () => T): T {
+    return guarded(this.path, work)
   }
 
   /** A prepared statement; integers come back as bigint where `big` asks for it. */
@@ -190,9 +198,13 @@ export class Journal implements CursorStore, Disposable {
   beginEpoch(queue: string, id: Uint8Array, now: number): void {
     const old = this.epoch(queue)
     this.transaction(() => {
-      if (old) for (const table of ['chunk', 'known_file', 'lineage']) this.#prepare(`DELETE FROM ${table} WHERE epoch = ?`).run(old.id)
+      if (old) this.#forgetEpoch(old.id)
       this.#prepare('INSERT OR REPLACE INTO epoch VALUES (?, ?, ?)').run(queue, id, now)
     })
+  }
+
+  #forgetEpoch(id: Uint8Array): void {
+    for (const table of ['chunk', 'known_file', 'lineage']) this.#prepare(`DELETE FROM ${table} WHERE epoch = ?`).run(id)
   }
 
   hasChunk(epoch: Uint8Array, hash: Uint8Array): boolean {
@@ -235,13 +247,36 @@ export class Journal implements CursorStore, Disposable {
 
   #insertPack(pack: SealCommit['pack'], state: PackState): void {
     this.#prepare(
-      'INSERT INTO pack (id, queue, state, body_hash, body_bytes, raw_bytes, new_bytes, sealed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-    ).run(pack.id, pack.queue, state, pack.bodyHash, pack.bodyBytes, pack.rawBytes, pack.newBytes, pack.sealedAt)
+      'INSERT INTO pack (id, queue, state, body_hash, body_bytes, raw_bytes, new_bytes, sealed_at, streams) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+    ).run(pack.id, pack.queue, state, pack.bodyHash, pack.bodyBytes, pack.rawBytes, pack.newBytes, pack.sealedAt, JSON.stringify(pack.streams))
   }
 
   /** Takes in a pack that a rebuild found in the spool. */
   adoptPack(pack: SealCommit['pack']): void {
     this.transaction(() => this.#insertPack(pack, 'sealed'))
+  }
+
+  /**
+   * Drops sealed packs whose bodies are lost, and those that their queues sealed later, which may refer to them: whatever
+   * they captured is taken again, in a new epoch. Returns all that were dropped. Call while nothing is packed.
+   */
+  dropLost(lost: readonly Pick<PackRow, 'id' | 'queue'>[]): PackRow[] {
+    const firstOf = (queue: string): number => Math.min(...lost.filter((pack) => pack.queue === queue).map(({ id }) => id))
+    return this.transaction(() => {
+      const dropped = this.unsent().filter(({ id, queue, state }) => state === 'sealed' && id >= firstOf(queue))
+      for (const { id, streams = [] } of dropped) {
+        this.#prepare('DELETE FROM cursor WHERE pack = ?').run(id)
+        // A file may go on in another queue's pack, when the config has put its stream there meanwhile.
+        for (const stream of streams) this.#prepare('DELETE FROM cursor WHERE stream = ? AND pack > ?').run(stream, id)
+        this.#prepare('DELETE FROM pack WHERE id = ?').run(id)
+      }
+      for (const queue of new Set(dropped.map((pack) => pack.queue))) {
+        const epoch = this.epoch(queue)
+        if (epoch) this.#forgetEpoch(epoch.id)
+        this.#prepare('DELETE FROM epoch WHERE queue = ?').run(queue)
+      }
+      return dropped
+    })
   }
 
   /** The queue's stamped pack if there is one, else its oldest sealed one. */
@@ -258,13 +293,23 @@ export class Journal implements CursorStore, Disposable {
 
   /** Every pack that has not arrived, oldest first. */
   unsent(): PackRow[] {
-    return this.#all("SELECT * FROM pack WHERE state <> 'sent' ORDER BY id").map(toPack)
+    return this.#all(`SELECT * FROM pack WHERE ${isUnsent} ORDER BY id`).map(toPack)
   }
 
   backlog(): { readonly queue: string; readonly packs: number; readonly bytes: number }[] {
-    return this.#all("SELECT queue, count(*) AS packs, sum(body_bytes) AS bytes FROM pack WHERE state <> 'sent' GROUP BY queue").map(
+    return this.#all(`SELECT queue, count(*) AS packs, sum(body_bytes) AS bytes FROM pack WHERE ${isUnsent} GROUP BY queue`).map(
       (row) => ({ queue: String(row['queue']), packs: Number(row['packs']), bytes: Number(row['bytes']) }),
     )
+  }
+
+  /** By queue, the streams in its packs that have not arrived; undefined where a pack does not say. */
+  unsentStreams(): ReadonlyMap<string, ReadonlySet<string> | undefined> {
+    const packs = this.#all(`SELECT DISTINCT queue, streams FROM pack WHERE ${isUnsent}`)
+      .map((row) => ({ queue: String(row['queue']), streams: streamsOf(row) }))
+    return new Map([...Map.groupBy(packs, ({ queue }) => queue)].map(([queue, its]) => {
+      const isTold = its.every(({ streams }) => streams !== undefined)
+      return [queue, isTold ? new Set(its.flatMap(({ streams }) => streams ?? [])) : undefined]
+    }))
   }
 
   /** What waits in all queues together. */
@@ -322,35 +367,7 @@ export class Journal implements CursorStore, Disposable {
    */
   arrivedVersions(stream: string): Cursor[] {
     const sql = `SELECT * FROM cursor WHERE stream = ? AND complete = 1
-      AND pack < coalesce((SELECT min(id) FROM pack WHERE state <> 'sent'), ${Number.MAX_SAFE_INTEGER})`
+      AND pack < coalesce((SELECT min(id) FROM pack WHERE ${isUnsent}), ${Number.MAX_SAFE_INTEGER})`
     return guarded(this.path, () => this.#prepare(sql, true).all(stream)).map(toCursor)
-  }
-}
-
-function toCursor(row: Record<string, SQLOutputValue>): Cursor {
-  return {
-    stream: String(row['stream']),
-    path: row['path'] as Uint8Array,
-    fileId: row['file_id'] as Uint8Array,
-    ...(Number(row['base']) > 0 && { base: Number(row['base']) }),
-    offset: Number(row['offset']),
-    complete: Number(row['complete']) === 1,
-    fingerprint: { head: row['head'] as Uint8Array, tail: row['tail'] as Uint8Array },
-    chunker: { hash: Number(row['chunker_hash']), sinceBoundary: Number(row['chunker_since']) },
-    facts: {
-      device: unsigned(row['device']), inode: unsigned(row['inode']), sizeBytes: Number(row['size']),
-      modifiedUs: Number(row['modified_us']), changedUs: Number(row['changed_us']), mode: Number(row['mode']),
-    },
-  }
-}
-
-function toPack(row: Record<string, SQLOutputValue>): PackRow {
-  return {
-    id: Number(row['id']), queue: String(row['queue']), state: row['state'] as PackState,
-    bodyHash: row['body_hash'] as Uint8Array, bodyBytes: Number(row['body_bytes']),
-    rawBytes: Number(row['raw_bytes']), newBytes: Number(row['new_bytes']), sealedAt: Number(row['sealed_at']),
-    ...(row['seq'] == null ? {} : { seq: Number(row['seq']) }),
-    ...(row['header'] == null ? {} : { header: row['header'] as Uint8Array }),
-    ...(row['sent_at'] == null ? {} : { sentAt: Number(row['sent_at']) }),
   }
 }

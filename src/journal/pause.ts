@@ -1,4 +1,5 @@
 import type { Pause, Settings } from './settings.ts'
+import { includesBegin, joinedSpans, spanOf } from '../capture/drop-spans.ts'
 
 /** Half of what the settings hold: pauses that nobody has applied yet, when no service runs for a long time. */
 const maxDropped = 100
@@ -19,9 +20,22 @@ export function startPause(settings: Settings, now: number, until: number | unde
 export function endPause(settings: Settings, now: number): Settings {
   const { pause, ...rest } = settings
   if (pause?.captures !== 'drop') return rest
-  const until = Math.min(now, pause.until ?? Infinity)
-  return { ...rest, dropped: joined([...rest.dropped, { since: Math.min(pause.since, until), until }]) }
+  return withDropped(rest, spanOf(pause.since, Math.min(now, pause.until ?? Infinity)))
 }
+
+/**
+ * The settings with the end, at `now`, of dropping pauses that captures know of and the settings do not: these were lost, or
+ * replaced by others. Pure.
+ */
+export function endLost(settings: Settings, begins: readonly number[], now: number): Settings {
+  const { pause, dropped } = settings
+  const holds = pause?.captures === 'drop' ? pause.since : undefined
+  const lost = begins.filter((since) => since !== holds && !dropped.some((span) => includesBegin(span, since)))
+  return lost.reduce((result, since) => withDropped(result, spanOf(since, Math.min(now, holds ?? now))), settings)
+}
+
+const withDropped = (settings: Settings, span: Span): Settings =>
+  ({ ...settings, dropped: joinedSpans([...settings.dropped, span], maxDropped) })
 
 /** As `endPause` for a pause whose time is over; others stay. Whoever updates the settings does this first. Pure. */
 export function endPastPause(settings: Settings, now: number): Settings {
@@ -32,27 +46,10 @@ export function endPastPause(settings: Settings, now: number): Settings {
 /** The settings once the service has applied a pause that drops. Pure. */
 export function applied(settings: Settings, span: Span): Settings {
   const isIt = (other: Span): boolean => other.since === span.since && other.until === span.until
-  return { ...settings, dropped: settings.dropped.filter((other) => !isIt(other)), droppedBefore: joined([...settings.droppedBefore, span]) }
+  return { ...settings, dropped: settings.dropped.filter((other) => !isIt(other)), droppedBefore: joinedSpans([...settings.droppedBefore, span], maxDropped) }
 }
 
 /** The settings for a journal that knows of no pause. Pure. */
 export function forgotten(settings: Settings): Settings {
-  return { ...settings, dropped: joined([...settings.droppedBefore, ...settings.dropped]), droppedBefore: [] }
-}
-
-/** By time, without overlap; of too many those that are nearest to each other become one, for what was paused is not read. */
-function joined(spans: readonly Span[]): Span[] {
-  const result: Span[] = []
-  for (const span of spans.toSorted((a, b) => a.since - b.since)) {
-    const last = result.at(-1)
-    if (last && span.since <= last.until) result[result.length - 1] = { since: last.since, until: Math.max(last.until, span.until) }
-    else result.push(span)
-  }
-  while (result.length > maxDropped) {
-    const gaps = result.slice(1).map((span, index) => span.since - (result[index]?.until ?? 0))
-    const at = gaps.indexOf(Math.min(...gaps))
-    const [first, second] = [result[at], result[at + 1]]
-    if (first && second) result.splice(at, 2, { since: first.since, until: second.until })
-  }
-  return result
+  return { ...settings, dropped: joinedSpans([...settings.droppedBefore, ...settings.dropped], maxDropped), droppedBefore: [] }
 }

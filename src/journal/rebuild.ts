@@ -1,9 +1,11 @@
-import type { Ledger } from '../budget/ledger.ts'
+import type { Ledger, LedgerEntry } from '../budget/ledger.ts'
 import type { Stream } from '../capture/stream.ts'
 import type { Codec } from '../compress/codec.ts'
 import type { Destination } from '../transfer/destination.ts'
+import type { Salvage } from './aside.ts'
 import type { Journal, SealCommit } from './journal.ts'
 import type { Spool } from './spool.ts'
+import { bytesOfEntry } from '../budget/ledger.ts'
 import { SluiceError } from '../observe/error.ts'
 import { segmentsOf, type Segment } from '../pack/device-log.ts'
 import { maxHeaderBytes } from '../pack/header.ts'
@@ -26,6 +28,11 @@ export interface RebuildOptions {
   /** Name of the queue in which a stream's packs are sent. */
   readonly queueOf: (stream: string) => string
   readonly zstd: Codec
+  /** Of the journal that is replaced, where one was put aside. */
+  readonly salvage: Salvage | undefined
+  /** What counts as used now when nobody can tell what was: as much as the largest cap. 0 in a new state folder. */
+  readonly unknownUseBytes: number
+  readonly now: () => number
 }
 
 export interface RebuildReport {
@@ -33,17 +40,22 @@ export interface RebuildReport {
   readonly packsFromSpool: number
   /** Capture files that were found as they had been packed, and need not be packed again. */
   readonly files: number
+  /** Where what counts for caps comes from: the old ledger, the device log, or neither (then no cap has anything left). */
+  readonly use: 'ledger' | 'log' | 'unknown'
 }
 
 /**
  * Fills an empty journal from what is left: the device log says what was sent, the spool what was sealed. A capture
  * file gets its cursor back only when its content proves that it begins with what was packed; any other is packed
- * again. The ledger gets every pack that was sent, so that no cap is overspent. Where the device may not read its log,
- * nothing is asked: it goes on behind the log's head once it may send, and captures that were sent are sent again.
+ * again. Where the device may not read its log, nothing is asked: it goes on behind the log's head once it may send, and
+ * captures that were sent are sent again.
+ *
+ * No cap is overspent: the ledger gets every entry of the old one that can be read, and every pack of the log that these
+ * do not account for. Where entries may be missing and the log cannot be read either, `unknownUseBytes` count as used now.
  * Throws the destination's errors.
  */
 export async function rebuild(options: RebuildOptions): Promise<RebuildReport> {
-  const { journal, ledger, destination, device, zstd } = options
+  const { journal, destination, device, zstd } = options
   const sent: ReadPack[] = []
   const { versions, log } = await readLog({
     // An empty log stands for one that may not be read.
@@ -63,31 +75,48 @@ export async function rebuild(options: RebuildOptions): Promise<RebuildReport> {
       if (!versions.add(segment, 'spool')) sealedIn.set(segment, pack.id)
     }
   }
-  journal.transaction(() => charge(ledger, sent, waiting))
+  const use = journal.transaction(() => charge(options, sent, waiting))
   // Where the log has a gap, a version may be named whose content is not there: its file is packed again.
   const held = versions.newestFirst().filter(({ segments }) => segments.every((segment) => log.holds(segment)))
   const cursors = findCursors(options.streams, held)
   const sealedLast = ({ segments }: FileVersion): number => Math.max(arrivedBefore, ...segments.map((segment) => sealedIn.get(segment) ?? arrivedBefore))
   journal.putCursors([...cursors].map(([cursor, version]) => [cursor, sealedLast(version)]))
-  return { packsFromDestination: sent.length, packsFromSpool: waiting.length, files: cursors.size }
+  return { packsFromDestination: sent.length, packsFromSpool: waiting.length, files: cursors.size, use }
+}
+
+/** Fills the ledger. */
+function charge(options: RebuildOptions, sent: readonly ReadPack[], waiting: readonly SpoolBody[]): RebuildReport['use'] {
+  const { ledger, salvage = { entries: [], isWhole: false }, destination, unknownUseBytes, now } = options
+  // Neither is known to be complete, so each pack counts by whichever tells more of it.
+  const told = tellsOf(sent, salvage.isWhole ? [] : waiting)
+  const known = new Map<string, number>()
+  for (const entry of salvage.entries) known.set(entry.pack, (known.get(entry.pack) ?? 0) + bytesOfEntry(entry))
+  const missing = told.flatMap((entry) => {
+    const bytes = entry.reservedBytes - (known.get(entry.pack) ?? 0)
+    return bytes > 0 ? [{ ...entry, reservedBytes: bytes, settledBytes: bytes }] : []
+  })
+  ledger.adopt([...salvage.entries, ...missing])
+  if (salvage.isWhole) return 'ledger'
+  if (destination.isReadable) return 'log'
+  if (unknownUseBytes > 0) ledger.settle(ledger.reserve({ now: now(), queue: 'rebuilt', pack: '', bytes: unknownUseBytes }), unknownUseBytes)
+  return 'unknown'
 }
 
 /**
  * A pack left after it was sealed and after those before it, so it is dated by the latest of their seals. The oldest
  * waiting pack of each queue may have been sent in part, so it counts as if it had been sent.
  */
-function charge(ledger: Ledger, sent: readonly ReadPack[], waiting: readonly SpoolBody[]): void {
+function tellsOf(sent: readonly ReadPack[], waiting: readonly SpoolBody[]): LedgerEntry[] {
+  const begun = [...Map.groupBy(waiting, ({ pack }) => pack.queue).values()].flatMap(([first]) => first ?? [])
+  const told = [
+    ...sent.map(({ manifest, header }) => ({ sealedAt: manifest.sealedAt, hash: header.bodyHash, bytes: header.bodyBytes + header.headerBytes })),
+    ...begun.map(({ pack }) => ({ sealedAt: pack.sealedAt, hash: pack.bodyHash, bytes: pack.bodyBytes + maxHeaderBytes })),
+  ]
   let at = 0
-  const add = (sealedAt: number, pack: string, bytes: number): void => {
+  return told.map(({ sealedAt, hash, bytes }) => {
     at = Math.max(at, sealedAt)
-    ledger.settle(ledger.reserve({ now: at, queue: 'rebuilt', pack: pack.slice(0, 12), bytes }), bytes)
-  }
-  for (const { manifest, header, name } of sent) add(manifest.sealedAt, name.hash, header.bodyBytes + header.headerBytes)
-  const queues = new Set<string>()
-  for (const { pack } of waiting) {
-    if (!queues.has(pack.queue)) add(pack.sealedAt, toHex(pack.bodyHash), pack.bodyBytes + maxHeaderBytes)
-    queues.add(pack.queue)
-  }
+    return { at, queue: 'rebuilt', pack: toHex(hash).slice(0, 12), reservedBytes: bytes, settledBytes: bytes }
+  })
 }
 
 /** The bodies in the spool in the order of their seals. What was sent, or is damaged, is removed by the sweep. */
@@ -116,7 +145,8 @@ async function readSpooled({ spool, zstd, queueOf }: RebuildOptions, hash: strin
     const newBytes = manifest.blocks.reduce((sum, block) => sum + block.chunks.reduce((bytes, chunk) => bytes + chunk.bytes, 0), 0)
     const queue = queueOf(manifest.streams[0]?.name ?? '')
     const { sealNumber: id, sealedAt } = manifest
-    return { pack: { id, queue, bodyHash, bodyBytes: bytes.length, rawBytes, newBytes, sealedAt }, manifest, blockOffsets }
+    const streams = manifest.streams.map(({ name }) => name)
+    return { pack: { id, queue, streams, bodyHash, bodyBytes: bytes.length, rawBytes, newBytes, sealedAt }, manifest, blockOffsets }
   } catch (error) {
     if (error instanceof SluiceError && error.code === 'pack-invalid') return undefined
     throw error

@@ -34,7 +34,7 @@ export interface NamedNetwork {
 export interface Settings {
   readonly version: 1
   readonly pause?: Pause
-  /** Pauses with `captures: drop` that are over and have not been applied yet. */
+  /** Pauses with `captures: drop` that are over and have not been applied yet; with `until` before `since` see `spanOf`. */
   readonly dropped: readonly { readonly since: number, readonly until: number }[]
   /** Those that were: a rebuilt journal has to be told of them again. */
   readonly droppedBefore: readonly { readonly since: number, readonly until: number }[]
@@ -251,7 +251,8 @@ function damaged(path: string, why: string, cause?: unknown): SluiceError {
   return new SluiceError(
     'settings-damaged',
     `The worker’s settings in ${path} cannot be used: ${why}. `
-    + 'Nothing is sent until the file is mended, or removed and pauses and caps set again.',
+    + 'Nothing is sent until the file is mended, or removed and pauses and caps set again. '
+    + 'Removed while a pause with --drop held, what was captured until then is still never read, if the service saw it begin.',
     { cause, data: { path } },
   )
 }

@@ -81,12 +81,12 @@ export class Spool {
     }
   }
 
-  /** A sealed body, for sending. The caller closes it. Throws `journal-damaged` when it is gone or of another size. */
+  /** A sealed body, for sending. The caller closes it. Throws `spool-damaged` when it is gone or of another size. */
   async open(bodyHash: Uint8Array, bodyBytes: number): Promise<ByteSource & AsyncDisposable> {
     const path = this.#path(bodyHash)
     const size = await this.#guard(() => this.#disk.size(path))
     if (size !== bodyBytes) {
-      throw new SluiceError('journal-damaged', `${path} should hold ${bodyBytes} bytes and ${size === undefined ? 'is gone' : `holds ${size}`}`)
+      throw damaged(`${path} should hold ${bodyBytes} bytes and ${size === undefined ? 'is gone' : `holds ${size}`}`)
     }
     const file = await this.#guard(() => this.#disk.open(path, 'r'))
     return {
@@ -95,7 +95,7 @@ export class Spool {
         const bytes = Buffer.allocUnsafe(length)
         for (let done = 0; done < length; ) {
           const read = await this.#guard(() => file.read(bytes.subarray(done), offset + done))
-          if (read === 0) throw new SluiceError('journal-damaged', `${path} ends at byte ${offset + done}`)
+          if (read === 0) throw damaged(`${path} ends at byte ${offset + done}`)
           done += read
         }
         return bytes
@@ -110,6 +110,11 @@ export class Spool {
     if (size === undefined || size > maxPackBytes) return undefined
     await using body = await this.open(bodyHash, size)
     return await body.read(0, size)
+  }
+
+  /** Whether a body is there in its full size. */
+  async holds(bodyHash: Uint8Array, bodyBytes: number): Promise<boolean> {
+    return (await this.#guard(() => this.#disk.size(this.#path(bodyHash)))) === bodyBytes
   }
 
   async remove(bodyHash: Uint8Array): Promise<void> {
@@ -135,3 +140,6 @@ export class Spool {
     return { files, bytes }
   }
 }
+
+/** Passes with the next start, which drops what was lost. */
+const damaged = (message: string): SluiceError => new SluiceError('spool-damaged', message, { transient: true })

@@ -27,7 +27,7 @@ export interface NetworkSensorOptions {
 /** The sensor for the cost of reaching a destination from this machine. */
 export function networkSensor(options: NetworkSensorOptions): NetworkSensor {
   const { destination, clock, overrides } = options
-  if (usesNoLink(destination)) return fixed({ cost: 'free' }, clock, 'no link used')
+  if (usesNoLink(destination)) return fixed({ cost: 'free' }, clock, 'no link is used')
   const sensor = machineNetwork(options)
   return overrides ? withOverrides(sensor, overrides) : sensor
 }

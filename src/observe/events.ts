@@ -8,8 +8,9 @@ export type SluiceEvent =
   | { readonly event: 'service.started'; readonly device: string; readonly streams: number }
   | { readonly event: 'service.stopped'; readonly cause: string }
   | { readonly event: 'service.failed'; readonly code: ErrorCode | 'unexpected'; readonly message: string }
-  | { readonly event: 'journal.rebuilt'; readonly packsFromDestination: number; readonly packsFromSpool: number; readonly files: number }
+  | { readonly event: 'journal.rebuilt'; readonly packsFromDestination: number; readonly packsFromSpool: number; readonly files: number; readonly use: 'ledger' | 'log' | 'unknown' }
   | { readonly event: 'spool.swept'; readonly files: number; readonly bytes: number }
+  | { readonly event: 'spool.lost'; readonly packs: number; readonly packBytes: number }
   | { readonly event: 'capture.unreadable'; readonly stream: string; readonly errno: string; readonly what: 'file' | 'folder' }
   | { readonly event: 'capture.folder-missing'; readonly stream: string }
   | { readonly event: 'capture.folder-back'; readonly stream: string }

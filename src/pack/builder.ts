@@ -38,6 +38,8 @@ export interface BuiltBody {
   readonly bodyBytes: number
   readonly rawBytes: number
   readonly newBytes: number
+  /** Names of the streams of which it holds something. */
+  readonly streams: readonly string[]
   readonly chunks: Iterable<Uint8Array>
   readonly ordinals: ReadonlyMap<string, number>
   readonly lineages: ReadonlyMap<string, Lineage>
@@ -240,6 +242,7 @@ export class PackBuilder {
       bodyBytes: this.#blockBytes + tail.length,
       rawBytes: this.#rawBytes,
       newBytes: this.#newBytes,
+      streams: [...this.#streams.keys()],
       chunks: this.#storedHashes,
       ordinals: this.#ordinals,
       lineages: this.#lineages,

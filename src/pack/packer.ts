@@ -249,11 +249,11 @@ class PackRun {
     const body = await draft.builder.finish(sealedAt)
     await draft.file.commit(body.bodyHash)
     this.#draft = undefined
-    const { bodyHash, bodyBytes, rawBytes, newBytes, chunks, ordinals } = body
+    const { bodyHash, bodyBytes, rawBytes, newBytes, streams, chunks, ordinals } = body
     try {
       if (this.#callbacks.maySeal?.() === false) throw new SluiceError('aborted', 'a pause that drops captures began')
       journal.commitSeal({
-        pack: { id: draft.sealNumber, queue: this.#queue, bodyHash, bodyBytes, rawBytes, newBytes, sealedAt },
+        pack: { id: draft.sealNumber, queue: this.#queue, streams, bodyHash, bodyBytes, rawBytes, newBytes, sealedAt },
         epoch: draft.epoch, chunks, ordinals, cursors: draft.cursors, knownFiles: draft.knownFiles,
       })
     } catch (error) {

@@ -3,6 +3,7 @@ import type { FileVersion } from './versions.ts'
 import { constants } from 'node:fs'
 import { lstat, mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeFolders } from '../journal/durable-file.ts'
 import { SluiceError, systemCode } from '../observe/error.ts'
 import { segmentChunks } from './device-log.ts'
 import { keyOf, sha256 } from './sha256.ts'
@@ -44,9 +45,11 @@ export interface RestoreReport {
 export async function restore(options: RestoreOptions): Promise<RestoreReport> {
   const { content, out } = options
   const report: RestoreReport = { files: 0, bytes: 0, present: 0, older: 0, incomplete: 0, problems: [] }
-  await mkdir(out, { recursive: true }).catch((error: unknown) => {
+  try {
+    makeFolders(out)
+  } catch (error) {
     throw targetError(Buffer.from(out), error)
-  })
+  }
   const wanted = content.versions.newestFirst().filter((version) => isWanted(options, version))
   report.incomplete = wanted.filter((version) => !version.complete).length
   for (const { name, version, isLatest } of placed(content.versions.newestFirst(), options.latestOnly)) {

@@ -17,7 +17,6 @@ export interface Situation {
   readonly sendNow?: { readonly until: number }
   /** The times in which sending is allowed. */
   readonly window?: { readonly isOpen: boolean; readonly changesAt: number }
-  readonly caps: readonly { readonly end: number }[]
 }
 
 interface Group {
@@ -172,15 +171,19 @@ function next(situation: Situation, told: readonly Told[], clock: Clock): string
 
 /** `Tue 15 Dec, 00:00, when the data cap starts again`: what changes by itself, as far as that is known. Pure. */
 export function nextChange(situation: Situation, clock: Clock): string | undefined {
-  const decisions = situation.queues.map(({ decision }) => decision)
-  const at = Math.min(...decisions.map(({ changesAt = Infinity }) => changesAt))
-  const ending = decisions.flatMap(({ reasons }) => reasons).find(({ until }) => until === at)
-  return Number.isFinite(at) ? `${timeInWords(at, clock)}, when ${whatChanges(situation, at, ending)}` : undefined
+  const [first] = changes(situation).filter(({ at }) => at > clock.now).sort((a, b) => a.at - b.at)
+  return first && `${timeInWords(first.at, clock)}, when ${first.what}`
 }
 
-function whatChanges({ sendNow, window, caps }: Situation, at: number, ending: Reason | undefined): string {
-  if (ending) return endsWith[ending.code] ?? 'this ends'
-  if (at === sendNow?.until) return 'your wish to send now ends'
-  if (at === window?.changesAt) return window.isOpen ? 'the time for sending ends' : 'sending is allowed again'
-  return caps.some(({ end }) => end === at) ? 'a data cap starts again' : 'this is decided anew'
+/** Only what makes a difference: while you paused nothing but the end of the pause does, and what is held all the same cannot end. */
+function changes({ queues, sendNow, window }: Situation): { readonly at: number; readonly what: string }[] {
+  const found = queues.flatMap(({ decision }) => decision.reasons)
+  const pauses = found.filter(({ code }) => code === 'paused')
+  const isSending = queues.some(({ decision }) => decision.send !== 'hold')
+  return [
+    ...(pauses.length > 0 ? pauses : found)
+      .flatMap(({ code, until }) => until === undefined ? [] : [{ at: until, what: endsWith[code] ?? 'this ends' }]),
+    ...(isSending && sendNow ? [{ at: sendNow.until, what: 'your wish to send now ends' }] : []),
+    ...(isSending && window?.isOpen ? [{ at: window.changesAt, what: 'the time for sending ends' }] : []),
+  ]
 }

@@ -24,6 +24,7 @@ const faultOf: Partial<Record<ErrorCode, FaultCode>> = {
 
 interface FaultState extends Fault {
   readonly until: number
+  readonly delay: number
   readonly attempts: number
 }
 
@@ -44,7 +45,7 @@ export class Faults {
     const attempts = (before?.attempts ?? 0) + 1
     // The other side may know better when to come back.
     const delay = Math.max(retryDelay(attempts, random), Number(error.data['retryAfterMs'] ?? 0))
-    this.#states.set(code, { code, since: before?.since ?? now, until: now + delay, attempts, evidence: error.message })
+    this.#states.set(code, { code, since: before?.since ?? now, until: now + delay, delay, attempts, evidence: error.message })
     return delay
   }
 
@@ -53,9 +54,9 @@ export class Faults {
     for (const code of codes) this.#states.delete(code)
   }
 
-  /** The faults that hold now; one whose time has come is left out, so that it is tried. */
+  /** The faults that hold now; one whose time has come is left out, so that it is tried. So is one that a clock set back put off. */
   active(now: number): Fault[] {
-    return [...this.#states.values()].filter((fault) => fault.until > now).map(({ code, since, until, evidence }) => ({ code, since, until, evidence }))
+    return [...this.#states.values()].filter(({ until, delay }) => until > now && until - now <= delay).map(({ code, since, until, evidence }) => ({ code, since, until, evidence }))
   }
 
   /** Of all faults that are not over, whether they hold now or are being tried again. */

@@ -129,7 +129,7 @@ export interface Finding {
 /** How much may be prepared and sent now, how many bytes, and every reason against more. Pure. */
 export function decide(input: GateInput): Decision {
   const { now, sendNow } = input
-  const asked = sendNow !== undefined && sendNow.until > now
+  const asked = sendNow !== undefined && sendNow.since <= now && sendNow.until > now
   const found = [
     ...workerFindings(input), ...exemptionFindings(input), ...input.faults, ...powerFindings(input), ...budgetFindings(input),
     ...networkFindings(input), ...windowFindings(input),

@@ -2,11 +2,12 @@ import type { Config } from '../../config/options.ts'
 import type { DueWarning, SaidWarnings } from '../budget/forecast.ts'
 import type { Ledger } from '../budget/ledger.ts'
 import type { PlanWatch } from '../budget/plan-watch.ts'
-import type { Scope } from '../budget/usage.ts'
+import type { CapUse } from '../budget/cap.ts'
+import type { Where } from '../budget/usage.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Destination } from '../transfer/destination.ts'
 import type { Settings } from '../journal/settings.ts'
-import type { Conditions, NetworkClass, NetworkState, PowerState } from './conditions.ts'
+import type { Conditions, NetworkState, PowerState } from './conditions.ts'
 import type { Decision, Fault, Reason } from './gate.ts'
 import type { Queue, Waiting } from './queues.ts'
 import type { Sensor } from './sensor.ts'
@@ -16,7 +17,7 @@ import { capsFor, capUse } from '../budget/usage.ts'
 import { leastBytes } from '../transfer/sender.ts'
 import { decide } from './gate.ts'
 import { classOf } from './network-findings.ts'
-import { formerQueue, queuesOf, sendingOrder, setApart } from './queues.ts'
+import { formerQueue, queuesOf, sendingOrder, setApart, streamsOf } from './queues.ts'
 import { reasons } from './reasons.ts'
 import { windowAt } from './windows.ts'
 
@@ -38,13 +39,7 @@ export interface JudgeParts {
 }
 
 /** Over which network bytes leave, and whose they are: what caps tell apart. */
-export interface Route {
-  /** Id of the network, where it can be told. */
-  readonly network?: string
-  readonly on: NetworkClass
-  /** The stream, of a queue that holds but one. */
-  readonly stream?: string
-}
+export type Route = Where
 
 /** Bytes set aside for a transfer under way that have not gone out. */
 export interface Reserved extends Route {
@@ -62,6 +57,8 @@ export class Judge {
   #last: Map<string, Decision>
   #queues: { readonly key: string; readonly queues: readonly Queue[] } | undefined
   #window: (WindowState & { readonly from: number }) | undefined
+  /** What was used of each cap, at the last decision. */
+  #uses: { readonly now: number; readonly settings: Settings; readonly uses: readonly CapUse[] } | undefined
 
   constructor(parts: JudgeParts) {
     this.#parts = parts
@@ -79,21 +76,22 @@ export class Judge {
   queuesFor(settings: Settings): readonly Queue[] {
     const { config, journal } = this.#parts
     const queues = queuesOf(config.streams, setApart(config, settings))
-    const former = journal.backlog().map(({ queue }) => queue).filter((name) => !queues.some((queue) => queue.name === name))
+    const former = [...journal.unsentStreams().keys()].filter((name) => !queues.some((queue) => queue.name === name))
     const key = JSON.stringify([queues.map(({ name }) => name), former])
     if (this.#queues?.key !== key) this.#queues = { key, queues: [...queues, ...former.map((name) => formerQueue(name, config.streams))] }
     return this.#queues.queues
   }
 
-  /** Where the bytes of a queue would be counted now. */
+  /** Where the bytes of a queue's next pack would be counted now. */
   routeOf(queue: Queue, conditions: Conditions | undefined): Route {
+    const next = this.#parts.journal.nextOf(queue.name)
+    const streams = next ? next.streams : queue.streams.map(({ name }) => name)
+    return { ...this.#network(conditions), ...(streams && { streams }) }
+  }
+
+  #network(conditions: Conditions | undefined): Omit<Where, 'streams'> {
     const { id, cost } = conditions?.network.value ?? { cost: 'unknown' }
-    const [first, ...others] = queue.streams
-    return {
-      ...(id !== undefined && { network: id }),
-      on: classOf(cost, this.#parts.config.network),
-      ...(first && others.length === 0 && { stream: first.name }),
-    }
+    return { ...(id !== undefined && { network: id }), on: classOf(cost, this.#parts.config.network) }
   }
 
   /**
@@ -105,9 +103,14 @@ export class Judge {
     const decisions = new Map<string, Decision>()
     const window = this.#windowAt(now)
     const plan = this.#parts.plan?.use(now, conditions.network.value.id)
+    const network = this.#network(conditions)
+    const ids = networkIds(settings)
+    const caps = this.#capsAt(now, settings, reserved)
+    const unsent = journal.unsentStreams()
+    const everyName = [...config.streams.map(({ name }) => name), ...setApart(config, settings)]
     for (const queue of this.queuesFor(settings)) {
       const next = journal.nextOf(queue.name)
-      const streams = queue.streams.map(({ name }) => name)
+      const streams = streamsOf(queue, unsent, everyName)
       const off = settings.streamsOff.filter(({ stream }) => streams.includes(stream))
       decisions.set(queue.name, decide({
         now, conditions, faults, plan, window, policy: config,
@@ -117,7 +120,7 @@ export class Judge {
           streams, networks: queue.networks,
           offSince: off.length > 0 ? Math.min(...off.map(({ since }) => since)) : undefined,
         },
-        caps: this.#capsOf(this.routeOf(queue, conditions), streams, now, settings, reserved),
+        caps: capsFor(caps, { ...network, streams }, ids),
         leastBytes: next ? leastBytes(next, this.#parts.wireBytes) : 1,
         previous: this.#last.get(queue.name),
       }))
@@ -126,28 +129,32 @@ export class Judge {
     return decisions
   }
 
-  #capsOf(route: Route, streams: readonly string[], now: number, settings: Settings, reserved: Reserved | undefined) {
+  /** Every cap with what was used of it, without what is reserved for the transfer under way. */
+  #capsAt(now: number, settings: Settings, reserved: Reserved | undefined): CapUse[] {
+    const uses = this.#capUses(now, settings)
+    this.#uses = { now, settings, uses }
+    const counting = new Set(reserved ? capsFor(uses, reserved, networkIds(settings)) : [])
+    const without = (bytes: number): number => Math.max(0, bytes - (reserved?.bytes ?? 0))
+    return uses.map((use) => !counting.has(use) ? use : {
+      ...use,
+      usedBytes: without(use.usedBytes),
+      ...(use.today && { today: { ...use.today, usedBytes: without(use.today.usedBytes) } }),
+    })
+  }
+
+  #capUses(now: number, settings: Settings): CapUse[] {
     const { config, ledger } = this.#parts
     const ids = networkIds(settings)
-    return capsFor([...config.caps, ...settings.caps], { ...route, streams }, ids).map((cap) => {
-      const use = capUse(cap, now, config.timeZone, ledger, ids)
-      if (!reserved || !counts(cap, reserved, ids)) return use
-      const without = (bytes: number): number => Math.max(0, bytes - reserved.bytes)
-      return {
-        ...use,
-        usedBytes: without(use.usedBytes),
-        ...(use.today && { today: { ...use.today, usedBytes: without(use.today.usedBytes) } }),
-      }
-    })
+    return [...config.caps, ...settings.caps].map((cap) => capUse(cap, now, config.timeZone, ledger, ids))
   }
 
   /** The warnings that are due, each of them once. */
   warnings(now: number, settings: Settings): readonly DueWarning[] {
-    const { config, journal, ledger } = this.#parts
-    const caps = [...config.caps, ...settings.caps]
-    if (caps.length === 0) return []
+    const { journal } = this.#parts
+    const decided = this.#uses?.now === now && this.#uses.settings === settings ? this.#uses.uses : undefined
+    const uses = decided ?? this.#capUses(now, settings)
+    if (uses.length === 0) return []
     const before = journal.meta(warningsKey) ?? '{}'
-    const uses = caps.map((cap) => capUse(cap, now, config.timeZone, ledger, networkIds(settings)))
     const { due, said } = dueWarnings(uses, JSON.parse(before) as SaidWarnings)
     if (JSON.stringify(said) !== before) journal.setMeta(warningsKey, JSON.stringify(said))
     return due
@@ -185,13 +192,6 @@ export class Judge {
   remember(): void {
     this.#parts.journal.setMeta(decisionsKey, JSON.stringify([...this.#last]))
   }
-}
-
-/** Whether bytes on a route count for a cap. */
-function counts(cap: { readonly network?: string; readonly on?: NetworkClass; readonly stream?: string }, route: Scope, ids: ReadonlyMap<string, string>): boolean {
-  return (cap.network === undefined || ids.get(cap.network) === route.network)
-    && (cap.on === undefined || cap.on === route.on)
-    && (cap.stream === undefined || cap.stream === route.stream)
 }
 
 /** Ids of the networks that the worker named. */

@@ -18,6 +18,7 @@ export function powerFindings(input: GateInput): Finding[] {
   if (power.supply === 'unknown' || (power.percent === undefined && power.supply === 'battery')) {
     const what = power.supply === 'unknown' ? 'power supply unknown' : 'on battery, charge unknown'
     if (onUnknown !== 'send') found.push({ code: 'power-unknown', level: onUnknown, evidence: `${what} ${seen}` })
+    if (power.supply === 'battery') found.push({ code: 'on-battery', level: 'trickle', evidence: `${what} ${seen}` })
     return found
   }
   const isBelow = batteryBelow(input, seen, found)

@@ -45,7 +45,7 @@ export class PrepareLane {
     return this.#wholePass
   }
 
-  /** The queue that is packed now, or was last. */
+  /** The queue that is packed now. */
   get queue(): Queue | undefined {
     return this.#queue
   }
@@ -81,6 +81,14 @@ export class PrepareLane {
   }
 
   async run(queues: readonly Queue[], signal: AbortSignal): Promise<void> {
+    try {
+      await this.#run(queues, signal)
+    } finally {
+      this.#queue = undefined
+    }
+  }
+
+  async #run(queues: readonly Queue[], signal: AbortSignal): Promise<void> {
     const { capture, packer, journal, reclaim, onProgress, monotonic } = this.#parts
     const asItStands = this.#wholePass
     const pause = (ms: number): Promise<void> => sleep(ms, undefined, { signal }).catch(() => undefined)

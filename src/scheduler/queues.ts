@@ -52,6 +52,17 @@ export function formerQueue(name: string, streams: readonly Stream[]): Queue {
   }
 }
 
+/**
+ * The streams that decide what a queue may do: those that it takes in, and those in its packs that wait, by `unsent`. A pack
+ * that does not say may hold any of `everyName`.
+ */
+export function streamsOf(
+  { name, streams }: Queue, unsent: ReadonlyMap<string, ReadonlySet<string> | undefined>, everyName: Iterable<string>,
+): string[] {
+  const waiting = unsent.has(name) ? unsent.get(name) ?? everyName : []
+  return [...new Set([...streams.map((stream) => stream.name), ...waiting])]
+}
+
 /** The queue of packs whose stream nobody knows any more: whatever its rules were, these are not looser. */
 export const strictestQueue = 'free.low'
 

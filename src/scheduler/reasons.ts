@@ -27,7 +27,7 @@ export const reasons = {
     holds: 'both',
     raised: 'machinery',
     meaning: 'Your settings file cannot be read, so your pause and your limits are not known.',
-    action: 'Restore the settings file from a backup, or delete it and set your limits again.',
+    action: 'Restore the settings file from a backup, or delete it and set your pause and your limits again. If you had paused with `--drop` and Sluice was running when you did, what was captured until you delete the file is still never read.',
   },
   'stream-off': {
     holds: 'both',
@@ -87,7 +87,7 @@ export const reasons = {
     holds: 'send',
     raised: 'machinery',
     meaning: 'The destination refused what was sent.',
-    action: 'Check the address and the credentials in the config, or ask whoever runs the destination.',
+    action: 'Check the address in the config, or ask whoever runs the destination.',
   },
   'destination-full': {
     holds: 'send',

@@ -27,6 +27,8 @@ export class SendLane {
   readonly #judge: Judge
   readonly #view: SendView
   #queue: Queue | undefined
+  /** Of queues whose transfer ended for want of bytes before any had gone: what the caps left. With more it is tried again. */
+  readonly #tooLittle = new Map<string, number>()
 
   constructor(parts: ServiceParts, judge: Judge, view: SendView) {
     this.#parts = parts
@@ -41,7 +43,10 @@ export class SendLane {
 
   /** The queue whose pack leaves next, if one may. */
   next(): Queue | undefined {
-    const open = this.#view.queues.filter((queue) => this.#view.decisionOf(queue.name)?.send !== 'hold')
+    const open = this.#view.queues.filter(({ name }) => {
+      const decision = this.#view.decisionOf(name)
+      return decision && decision.send !== 'hold' && decision.maxBytes > (this.#tooLittle.get(name) ?? -1)
+    })
     return open.length === 0 ? undefined : this.#judge.nextToSend(open, this.#parts.now())
   }
 
@@ -56,11 +61,17 @@ export class SendLane {
         this.shape()
         const options = { maxBytes: decision.maxBytes, route: this.#view.routeOf(queue), signal }
         const stamped = journal.stamped()
-        if (stamped && stamped.queue !== queue.name && !(await sender.giveWay(stamped, options))) return
+        let hasMoved = false
+        const ends = (): void => void (signal.aborted || hasMoved || this.#tooLittle.set(queue.name, decision.maxBytes))
+        if (stamped && stamped.queue !== queue.name && !(await sender.giveWay(stamped, options))) return ends()
         const pack = signal.aborted ? undefined : journal.nextOf(queue.name)
         if (!pack) return
-        const onSent = (bytes: number): void => onProgress?.({ sentBytes: bytes })
-        if (!(await sender.send(pack, { ...options, onSent }))) return
+        const onSent = (bytes: number): void => {
+          hasMoved = true
+          onProgress?.({ sentBytes: bytes })
+        }
+        if (!(await sender.send(pack, { ...options, onSent }))) return ends()
+        this.#tooLittle.clear()
         await reclaim.run()
         this.#view.clear(provedOver)
         await this.#view.judge()
@@ -70,11 +81,14 @@ export class SendLane {
     }
   }
 
-  /** Makes the line as fast as the decision for the queue that moves allows. Takes effect at once. */
+  /** Makes the transfer under way as fast, and as long, as the decision for its queue allows. Takes effect at once. */
   shape(): void {
-    const { setRate, config: { rate } } = this.#parts
-    const level = this.#queue && this.#view.decisionOf(this.#queue.name)?.send
-    if (!setRate || level === undefined) return
+    const { setRate, sender, config: { rate } } = this.#parts
+    const decision = this.#queue && this.#view.decisionOf(this.#queue.name)
+    if (!decision) return
+    const { send: level, maxBytes } = decision
+    sender.limit(maxBytes)
+    if (!setRate) return
     const { maxBytesPerSecond = Infinity, trickleBytesPerSecond, yields } = rate
     const most = level === 'full' ? maxBytesPerSecond : Math.min(maxBytesPerSecond, trickleBytesPerSecond)
     setRate({ yields, ...(Number.isFinite(most) && { maxBytesPerSecond: most }) })

@@ -82,7 +82,9 @@ export function promptly<T>(sensor: Sensor<T>, limitMs = 100): Required<Sensor<T
       const [answer, before] = [begin(), last]
       if (!before) return await answer
       return await within(answer, limitMs).catch(() => {
-        void answer.then(() => listeners.forEach((tell) => tell()))
+        void answer.then((found) => {
+          if (!isSame(found, before)) listeners.forEach((tell) => tell())
+        })
         return before
       })
     },
@@ -98,4 +100,9 @@ export function promptly<T>(sensor: Sensor<T>, limitMs = 100): Required<Sensor<T
       await sensor.close()
     },
   }
+}
+
+/** Whether two readings say the same, whenever they were made. */
+function isSame<T>(a: Reading<T>, b: Reading<T>): boolean {
+  return a.source === b.source && JSON.stringify(a.value) === JSON.stringify(b.value)
 }

@@ -16,9 +16,9 @@ import { emptySettings } from '../journal/settings.ts'
 import { SluiceError } from '../observe/error.ts'
 import { Faults } from './faults.ts'
 import { Judge } from './judge.ts'
+import { fallAsleepMs, MachineSleep } from './machine-sleep.ts'
 import { PrepareLane } from './prepare-lane.ts'
 import { SendLane } from './send-lane.ts'
-import { sleptBetween } from './suspend.ts'
 
 /**
  * How often conditions are read again, where the OS gives no signal: while bytes move, while something is held, and for
@@ -38,9 +38,9 @@ export interface ServiceParts extends JudgeParts {
     read(): Settings
     watch(onChange: () => void): Disposable
   }
-  /** `run` only: what else can change a decision. Calls back, and ends when disposed of. */
   /** What pauses mean for captures. */
   readonly pauses?: PauseKeeper
+  /** What else can change a decision. Calls back, and ends when disposed of. */
   readonly watches?: readonly ((wake: () => void) => Disposable)[]
   /** Of a destination that is reached over a network. */
   readonly setRate?: (rate: LinkRate) => void
@@ -75,10 +75,12 @@ export class Service {
   readonly #faults = new Faults()
   readonly #prepareLane: PrepareLane
   readonly #sendLane: SendLane
+  readonly #sleep: MachineSleep
   #decisions: Decisions = new Map()
   #settings: Settings = emptySettings
   #conditions: Conditions | undefined
-  #look: ClockLook | undefined
+  /** When the next tick was due after the last, milliseconds. */
+  #plannedMs = Infinity
   /** The reasons that were last told. */
   #told: string | undefined
   #prepare: Working | undefined
@@ -93,6 +95,7 @@ export class Service {
   constructor(parts: ServiceParts) {
     this.#parts = parts
     this.#judge = new Judge(parts)
+    this.#sleep = new MachineSleep(parts.monotonic, parts.clocks)
     const view = this.#view()
     this.#prepareLane = new PrepareLane(parts, view)
     this.#sendLane = new SendLane(parts, this.#judge, view)
@@ -126,15 +129,9 @@ export class Service {
 
   /** Runs until `signal` aborts. Throws what waiting cannot mend. */
   async run(signal: AbortSignal): Promise<void> {
-    const { capture, sensors, settings, watches = [] } = this.#parts
+    const { capture } = this.#parts
     this.#goesOn = true
-    using watch = new DisposableStack()
-    watch.use(settings.watch(() => this.#settingsChanged()))
-    for (const sensor of [sensors.power, sensors.network]) {
-      const stop = sensor.watch?.(this.wake)
-      if (stop) watch.defer(stop)
-    }
-    for (const begin of watches) watch.use(begin(this.wake))
+    using watch = this.#watchAll()
     // What is off is not even listed.
     capture.pause(new Set(this.#readSettings(this.#parts.now())?.streamsOff.map(({ stream }) => stream)))
     capture.start()
@@ -149,12 +146,39 @@ export class Service {
   async once(signal: AbortSignal): Promise<{ readonly decisions: Decisions; readonly unsettledFiles: number }> {
     const lane = this.#prepareLane
     lane.takeEverything()
-    using watch = new DisposableStack()
-    watch.use(this.#parts.settings.watch(() => this.#settingsChanged()))
+    const watch = this.#watchAll()
     const isPrepared = (): boolean => !lane.wholePass || lane.open().length === 0
-    await this.#loop(signal, () => !this.#prepare && !this.#send && isPrepared() && !this.#sendLane.next())
+    try {
+      await this.#loop(signal, () => !this.#prepare && !this.#send && isPrepared() && !this.#sendLane.next())
+    } finally {
+      watch.dispose()
+    }
     const left = lane.wholePass ? [] : this.#parts.capture.pending()
     return { decisions: this.#decisions, unsettledFiles: left.reduce((sum, { files }) => sum + files, 0) }
+  }
+
+  /** Listens to everything that can change a decision. */
+  #watchAll(): DisposableStack {
+    const { sensors, settings, watches = [] } = this.#parts
+    const watch = new DisposableStack()
+    watch.use(settings.watch(() => this.#settingsChanged()))
+    for (const sensor of [sensors.power, sensors.network]) {
+      const stop = sensor.watch?.(this.wake)
+      if (stop) watch.defer(stop)
+    }
+    for (const begin of watches) watch.use(begin(this.wake))
+    return watch
+  }
+
+  /** The machine is about to sleep: nothing is begun any more, until it woke up or did not sleep after all. */
+  suspend(): void {
+    this.#sleep.begins()
+    this.interrupt()
+  }
+
+  resume(): void {
+    this.#sleep.ends()
+    this.wake()
   }
 
   /** Both lanes stop where they are; the next tick starts again what may go on. */
@@ -170,6 +194,7 @@ export class Service {
       while (!signal.aborted) {
         this.#woken = false
         const nextAt = await this.#tick()
+        this.#plannedMs = Math.max(0, nextAt - this.#parts.now())
         if (this.#failure) throw this.#failure
         if (finished()) return
         await this.#sleepUntil(nextAt)
@@ -216,6 +241,8 @@ export class Service {
     await this.#keepPauses()
     const conditions = await this.#judge.conditions()
     const routeChanged = this.#routeChanged(conditions)
+    // Another network may well know the way.
+    if (this.#hasMoved(conditions)) this.#faults.clear('captive-portal', 'destination-unreachable')
     const at = this.#judgeAt(conditions)
     const packing = this.#prepareLane.queue
     if (this.#prepare && packing && this.#decisions.get(packing.name)?.prepare === 'hold') this.#prepare.stop.abort()
@@ -223,6 +250,7 @@ export class Service {
     // Bytes count for the network they leave over: on another one the transfer goes on as another.
     if (this.#send && sending && (routeChanged || this.#decisions.get(sending.name)?.send === 'hold')) this.#send.stop.abort()
     const due = this.#prepareLane.due(at)
+    if (this.#sleep.isComing) return at + fallAsleepMs
     if (due.queues.length > 0 && !this.#prepare) this.#prepare = this.#start((stop) => this.#prepareLane.run(due.queues, stop), 'prepare')
     if (!this.#send && this.#sendLane.next()) this.#send = this.#start((stop) => this.#sendLane.run(stop), 'send')
     this.#rest()
@@ -233,20 +261,29 @@ export class Service {
     const { pauses, now } = this.#parts
     const at = now()
     const settings = this.#readSettings(at)
-    await pauses?.keep(settings, at, async () => {
-      this.#prepare?.stop.abort()
-      await this.#prepare?.done
-    })
+    try {
+      await pauses?.keep(settings, at, async () => {
+        this.#prepare?.stop.abort()
+        await this.#prepare?.done
+      })
+    } catch (error) {
+      this.#cannotWrite(error)
+    }
   }
 
   /** A transfer that slept has lost its connection, and would wait for it in vain. */
   #noticeSleep(): void {
-    const look = this.#parts.clocks?.()
-    const sleptMs = this.#look && look ? sleptBetween(this.#look, look) : 0
-    this.#look = look
+    const sleptMs = this.#sleep.slept(this.#plannedMs)
     if (sleptMs <= 0) return
     this.#parts.emit({ event: 'machine.resumed', sleptMs })
     this.#send?.stop.abort()
+  }
+
+  /** Whether the machine is on another network than at the last tick. */
+  #hasMoved(conditions: Conditions): boolean {
+    const before = this.#conditions?.network.value
+    const { id, cost } = conditions.network.value
+    return before !== undefined && (before.id !== id || before.cost !== cost)
   }
 
   #routeChanged(conditions: Conditions): boolean {
@@ -301,9 +338,7 @@ export class Service {
     try {
       this.#judge.remember()
     } catch (error) {
-      // The journal's disk is full, and this is how it shows while nothing else is written.
-      if (!(error instanceof SluiceError) || error.code !== 'state-full') throw error
-      this.#failed(error)
+      this.#cannotWrite(error)
       this.wake()
     }
     if (held.length > 0) emit({ event: 'send.held', reasons: held, backlogBytes: journal.waiting().bytes })
@@ -311,14 +346,20 @@ export class Service {
     else if (before !== undefined) emit({ event: 'send.resumed' })
   }
 
-  /** Says when a cap is nearly used up. A journal that cannot be written says so elsewhere. */
+  /** What the tick itself could not write becomes a reason like any other, which holds both lanes; the rest is thrown. */
+  #cannotWrite(error: unknown): void {
+    if (!(error instanceof SluiceError)) throw error
+    this.#failed(error)
+  }
+
+  /** Says when a cap is nearly used up. */
   #warn(at: number): void {
     try {
       for (const { cap: { id, usedBytes, limitBytes }, percent } of this.#judge.warnings(at, this.#settings)) {
         this.#parts.emit({ event: 'cap.warned', cap: id, percent, usedBytes, limitBytes })
       }
     } catch (error) {
-      if (!(error instanceof SluiceError) || error.code !== 'state-full') throw error
+      this.#cannotWrite(error)
     }
   }
 
@@ -346,9 +387,11 @@ export class Service {
   /** When to look again: at what is due, when a decision can change, and regularly while something waits or moves. */
   #nextLook(at: number, nextDue: number): number {
     const dueAt = this.#parts.plan && this.#goesOn ? Math.min(nextDue, at + rereadMs.plan) : nextDue
-    if (this.#prepare || this.#send) return Math.min(dueAt, at + rereadMs.moving)
+    const changes = [...this.#decisions.values()].map((decision) => decision.changesAt ?? Infinity)
+    if (this.#prepare || this.#send) return Math.min(dueAt, at + rereadMs.moving, ...changes)
     const held = [...this.#decisions.values()].filter((decision) => decision.reasons.length > 0 || decision.setAside.length > 0)
     if (held.length === 0) return this.#faults.codes.length > 0 ? Math.min(dueAt, at + rereadMs.held) : dueAt
-    return Math.min(dueAt, at + rereadMs.held, ...held.map((decision) => decision.changesAt ?? Infinity))
+    const isWaiting = this.#parts.journal.waiting().packs > 0 || this.#parts.capture.pending().length > 0
+    return Math.min(dueAt, isWaiting ? at + rereadMs.held : Infinity, ...changes)
   }
 }

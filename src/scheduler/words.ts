@@ -20,10 +20,14 @@ export interface Clock {
   readonly timeZone: string
 }
 
-/** `14:02` today, `Mon 24 Nov, 14:02` on another day, with the year when it is another one. */
+/** A time that is nearer than this is told with its seconds: without them a pause of ten seconds would be over at once. */
+const soonMs = 2 * 60_000
+
+/** `14:02` today, `14:02:30` when that is soon, `Mon 24 Nov, 14:02` on another day, with the year when it is another one. */
 export function timeInWords(time: number, { now, timeZone }: Clock): string {
   const show = (at: number, format: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat('en-GB', { timeZone, ...format }).format(at)
-  const clock = show(time, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
+  const isSoon = time > now && time - now < soonMs
+  const clock = show(time, { hour: '2-digit', minute: '2-digit', ...(isSoon && { second: '2-digit' }), hourCycle: 'h23' })
   const full: Intl.DateTimeFormatOptions = { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' }
   if (show(time, full) === show(now, full)) return clock
   const sameYear = show(time, { year: 'numeric' }) === show(now, { year: 'numeric' })

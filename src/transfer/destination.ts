@@ -50,8 +50,11 @@ export interface Destination {
    * Sending a pack that is already there moves no bytes and succeeds.
    */
   put(pack: OutgoingPack, options?: PutOptions): Promise<void>
-  /** Gives up a pack that was partly sent: its partial bytes are removed. A complete pack stays. */
-  abandon(name: PackName, options?: RequestOptions): Promise<void>
+  /**
+   * Gives up a pack that was partly sent: its partial bytes are removed. A complete pack stays, and true is returned: the
+   * answer that told of its arrival was lost.
+   */
+  abandon(name: PackName, options?: RequestOptions): Promise<boolean>
   /** An estimate, never too low, of the bytes on the wire for sending so much of packs over a new connection. */
   readonly wireBytes: (payloadBytes: number) => number
   /** Whether a device may read what it wrote: the three below. */

@@ -62,7 +62,9 @@ export function folderDestination(url: string, disk: Disk): Destination {
 
     async abandon(name) {
       const path = pathOf(name)
-      if (await rootExists()) await here(disk.remove(partOf(path)))
+      if (!await rootExists()) return false
+      await here(disk.remove(partOf(path)))
+      return await here(disk.size(path)) !== undefined
     },
 
     isReadable: true,

@@ -15,54 +15,99 @@ export interface LedgerMeterOptions {
   readonly maxBytes: number
 }
 
-/** Reservations grow by this: small enough that a crash, which leaves one open for good, costs little of a cap. */
+/** Reservations grow by this beyond what was expected: each step waits for the disk. */
 const stepBytes = 256 << 10
+/** Days begin at a multiple of this in every time zone: bytes are dated by the quarter hour in which they moved. */
+const quarterMs = 15 * 60_000
+
+/** An entry of the ledger while it is open. */
+interface Entry {
+  readonly id: number
+  readonly quarter: number
+  reservedBytes: number
+  usedBytes: number
+}
 
 /** The meter of one transfer: no byte passes that the ledger has not durably reserved. */
 export class LedgerMeter implements Meter {
   readonly #options: LedgerMeterOptions
-  #id: number | undefined
-  #reservedBytes = 0
-  #usedBytes = 0
-  #isSettled = false
+  #maxBytes: number
+  /** Of entries that are settled. */
+  #settledBytes = 0
+  #entry: Entry | undefined
+  #isOver = false
   /** Why the ledger could not be written: the transfer has to end with it. */
   failure: Error | undefined
 
   constructor(options: LedgerMeterOptions) {
     this.#options = options
+    this.#maxBytes = options.maxBytes
+  }
+
+  get #usedBytes(): number {
+    return this.#settledBytes + (this.#entry?.usedBytes ?? 0)
   }
 
   /** What is set aside and has not gone out. */
   get reserved(): Reserved {
-    return { ...this.#options.route, bytes: Math.max(0, this.#reservedBytes - this.#usedBytes) }
+    const { reservedBytes, usedBytes } = this.#entry ?? { reservedBytes: 0, usedBytes: 0 }
+    return { ...this.#options.route, bytes: Math.max(0, reservedBytes - usedBytes) }
+  }
+
+  /** From now on no more than `bytes` may follow, or what was allowed before if that is less. */
+  limit(bytes: number): void {
+    this.#maxBytes = Math.min(this.#maxBytes, this.#usedBytes + bytes)
   }
 
   /** Sets aside what the transfer is expected to take, or what the caps leave. Call inside a transaction. */
   reserve(bytes: number): void {
-    const { ledger, now, route, queue, pack, maxBytes } = this.#options
-    const more = Math.min(maxBytes, this.#usedBytes + bytes) - this.#reservedBytes
+    this.#reserve(Math.min(bytes, this.#maxBytes - this.#usedBytes))
+  }
+
+  /** Makes the entry large enough for `bytes` more. */
+  #reserve(bytes: number): void {
+    const { ledger, now, route, queue, pack } = this.#options
+    const at = now()
+    const entry = this.#entry
+    const more = (entry?.usedBytes ?? 0) + bytes - (entry?.reservedBytes ?? 0)
     if (more <= 0) return
-    if (this.#id === undefined) this.#id = ledger.reserve({ now: now(), queue, pack, bytes: more, ...route })
-    else ledger.extend(this.#id, more, now())
-    this.#reservedBytes += more
+    if (entry) {
+      ledger.extend(entry.id, more, at)
+      entry.reservedBytes += more
+    } else {
+      const id = ledger.reserve({ now: at, queue, pack, bytes: more, ...route })
+      this.#entry = { id, quarter: Math.floor(at / quarterMs), reservedBytes: more, usedBytes: 0 }
+    }
   }
 
   charge(bytes: number): boolean {
-    if (this.failure !== undefined || this.#usedBytes + bytes > this.#options.maxBytes) return false
-    if (this.#usedBytes + bytes > this.#reservedBytes && !this.#grow(Math.max(bytes, stepBytes))) return false
-    this.#usedBytes += bytes
+    if (this.failure !== undefined || this.#usedBytes + bytes > this.#maxBytes) return false
+    const isOld = this.#entry && this.#entry.quarter !== Math.floor(this.#options.now() / quarterMs)
+    const isFull = (this.#entry?.usedBytes ?? 0) + bytes > (this.#entry?.reservedBytes ?? 0)
+    if ((isOld || isFull) && !this.#write(() => {
+      if (isOld) this.#settleEntry()
+      this.reserve(Math.max(bytes, stepBytes))
+    })) return false
+    this.#count(bytes)
     return true
   }
 
-  correct(delta: number): boolean {
-    this.#usedBytes = Math.max(0, this.#usedBytes + delta)
-    if (this.#usedBytes > this.#reservedBytes) this.#grow(stepBytes)
-    return this.failure === undefined && this.#usedBytes <= this.#options.maxBytes
+  /** Less than nothing was not used in a quarter hour: what is given back beyond it stays charged to an earlier one. */
+  #count(bytes: number): void {
+    if (this.#entry) this.#entry.usedBytes = Math.max(0, this.#entry.usedBytes + bytes)
   }
 
-  #grow(bytes: number): boolean {
+  correct(delta: number): boolean {
+    if (delta > 0 && !this.#entry) this.#write(() => { this.#reserve(delta) })
+    this.#count(delta)
+    // It has moved: it counts, whatever the limit.
+    if (this.#entry && this.#entry.usedBytes > this.#entry.reservedBytes) this.#write(() => { this.#reserve(0) })
+    return this.failure === undefined && this.#usedBytes <= this.#maxBytes
+  }
+
+  #write(work: () => void): boolean {
     try {
-      this.#options.journal.transaction(() => this.reserve(bytes))
+      this.#options.journal.transaction(work)
       return true
     } catch (error) {
       this.failure = error instanceof Error ? error : new Error(String(error))
@@ -72,11 +117,16 @@ export class LedgerMeter implements Meter {
 
   /** Puts what was used in place of what was reserved; once is enough. Call inside a transaction. */
   settle(): void {
-    if (this.#isSettled) return
-    this.#isSettled = true
-    const { ledger, now, route, queue, pack } = this.#options
-    // Something moved although nothing could be reserved, a late correction perhaps: it counts all the same.
-    if (this.#id === undefined && this.#usedBytes > 0) this.#id = ledger.reserve({ now: now(), queue, pack, bytes: this.#usedBytes, ...route })
-    if (this.#id !== undefined) ledger.settle(this.#id, this.#usedBytes)
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#settleEntry()
+  }
+
+  #settleEntry(): void {
+    if (!this.#entry) return
+    const { id, usedBytes } = this.#entry
+    this.#options.ledger.settle(id, usedBytes)
+    this.#settledBytes += usedBytes
+    this.#entry = undefined
   }
 }

@@ -40,6 +40,7 @@ export function memoryDestination(): Destination {
 
     async abandon(name) {
       partial.delete(keyOf(name))
+      return complete.has(keyOf(name))
     },
 
     isReadable: true,

@@ -52,13 +52,18 @@ export class Sender {
     return this.#meter?.reserved
   }
 
+  /** The caps allow the transfer under way no more than this from now on. */
+  limit(bytes: number): void {
+    this.#meter?.limit(bytes)
+  }
+
   /**
    * Brings journal and destination into agreement: a stamped pack that arrived although nobody saw it is marked sent.
    * Throws `destination-behind` and `destination-ahead` when they cannot both be right.
    */
   async reconcile(request: RequestOptions = {}): Promise<void> {
     if (!this.#inDoubt) return
-    const { destination, device, journal, now } = this.#options
+    const { destination, device, journal } = this.#options
     const there = await destination.head(device, request)
     if (journal.meta(headUnknown) !== undefined) {
       if (there && there !== 'untold') journal.setHead(headOf(there))
@@ -69,8 +74,7 @@ export class Sender {
     if (there === 'untold') {
       // Nobody to ask: sending a pack that is there already moves no bytes.
     } else if (there && stamped?.header && there.hash === toHex(headerHash(stamped.header))) {
-      journal.transaction(() => journal.markSent(stamped.id, headOf(there), now()))
-      await this.#options.spool.remove(stamped.bodyHash)
+      await this.#arrived(stamped, there)
     } else if ((there?.seq ?? 0) < (here?.seq ?? 0)) {
       throw new SluiceError('destination-behind',
         `${destination.url} ends at pack ${there?.seq ?? 0} of ${device}, but ${here?.seq} were sent: restore it, or start a new state folder`)
@@ -79,6 +83,13 @@ export class Sender {
         `${destination.url} has pack ${there.seq} of ${device}, which this state folder did not send: is another machine using this name?`)
     }
     this.#inDoubt = false
+  }
+
+  /** A stamped pack turns out to be at the destination, whole. */
+  async #arrived(pack: PackRow, name: PackName): Promise<void> {
+    const { journal, spool, now } = this.#options
+    journal.transaction(() => journal.markSent(pack.id, headOf(name), now()))
+    await spool.remove(pack.bodyHash)
   }
 
   /**
@@ -107,10 +118,23 @@ export class Sender {
     }
   }
 
-  async #send(pack: PackRow, { signal, onSent }: SendOptions, meter: LedgerMeter): Promise<boolean> {
-    const { journal, spool, destination, now, emit, device } = this.#options
+  async #send(pack: PackRow, options: SendOptions, meter: LedgerMeter): Promise<boolean> {
+    const { signal } = options
+    const { journal } = this.#options
     await this.reconcile({ meter, signal })
     if (pack.state === 'stamped' && journal.stamped()?.id !== pack.id) return true
+    try {
+      await this.#put(pack, options, meter)
+      return true
+    } catch (error) {
+      // What is left of it here is of no use; only the destination knows whether it has all of it.
+      if (error instanceof SluiceError && error.code === 'spool-damaged' && await this.#takeBack(pack.id, { meter, signal })) return true
+      throw error
+    }
+  }
+
+  async #put(pack: PackRow, { signal, onSent }: SendOptions, meter: LedgerMeter): Promise<void> {
+    const { journal, spool, destination, now, emit, device } = this.#options
     await using body = await spool.open(pack.bodyHash, pack.bodyBytes)
     const seq = pack.seq ?? (journal.head()?.seq ?? 0) + 1
     const header = pack.header ?? this.#header(pack, seq)
@@ -129,7 +153,6 @@ export class Sender {
     this.#inDoubt = false
     await spool.remove(pack.bodyHash)
     emit({ event: 'pack.sent', seq, packBytes: outgoing.sizeBytes })
-    return true
   }
 
   #header(pack: PackRow, seq: number): Uint8Array {
@@ -147,12 +170,21 @@ export class Sender {
     return await this.#metered(pack, options, async (meter) => {
       this.#inDoubt = true
       await this.reconcile({ meter, signal })
-      const { destination, device, journal } = this.#options
-      if (journal.stamped()?.id !== pack.id || pack.seq === undefined || !pack.header) return true
-      await destination.abandon({ device, seq: pack.seq, hash: toHex(headerHash(pack.header)) }, { meter, signal })
-      journal.unstamp(pack.id)
+      await this.#takeBack(pack.id, { meter, signal })
       return true
     })
+  }
+
+  /** Takes the stamp back from a pack and gives up its partial bytes; returns true for one that has arrived: it is sent. */
+  async #takeBack(id: number, request: RequestOptions): Promise<boolean> {
+    const { destination, device, journal } = this.#options
+    const stamped = journal.stamped()
+    if (stamped?.id !== id || stamped.seq === undefined || !stamped.header) return false
+    const name = { device, seq: stamped.seq, hash: toHex(headerHash(stamped.header)) }
+    const hasArrived = await destination.abandon(name, request)
+    if (hasArrived) await this.#arrived(stamped, name)
+    else journal.unstamp(id)
+    return hasArrived
   }
 }
 

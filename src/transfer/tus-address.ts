@@ -23,9 +23,11 @@ export function authorizationOf({ username, password }: URL): string | null | un
   }
 }
 
-/** An address as it may be shown: without user and password, also where it is malformed. */
+/** An address as it may be shown: without user and password, and what follows `?` or `#`, also where it is malformed. */
 export function maskAddress(address: string): string {
-  return address.replace(/\/\/.*@/s, '//…@')
+  // Either the password holds one of these, or what follows them holds an @: which it is cannot be told.
+  if (/\/\/.*[?#].*@/s.test(address)) return address.replace(/\/\/.*/s, '//…')
+  return address.replace(/\/\/.*@/s, '//…@').replace(/((?:^\s*[a-z][a-z0-9+.-]+:|\/\/).*?[?#]).+/is, '$1…')
 }
 
 /** Where the server put an upload, on the server's own origin; undefined for an address elsewhere. */

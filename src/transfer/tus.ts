@@ -4,6 +4,7 @@ import {
   packFileName, parsePackFileName, sliceBytes, type Destination, type OutgoingPack, type PackName, type PutOptions, type RequestOptions,
 } from './destination.ts'
 import type { Link } from './link/link.ts'
+import { mostBytes, newAccount } from './link/wire-cost.ts'
 import { authorizationOf, uploadAddress } from './tus-address.ts'
 import { byteCountOf, headerOf, refused, statusError, unreachable, type Answer } from './tus-answer.ts'
 import { patience, Session, type Patience } from './tus-session.ts'
@@ -40,11 +41,12 @@ export function tusDestination(options: TusOptions): Destination {
 
 /**
  * Bytes on the wire for so many of packs, never too few. Segments of 1200 bytes, the least that a path carries in
- * practice, each with 86 bytes of headers (Ethernet, IPv6, TCP) and as much for its acknowledgement; the rest is for two
- * handshakes with long certificates, and the requests.
+ * practice, each with 86 bytes of headers (Ethernet, IPv6, TCP) and as much for its acknowledgement; what the link sets
+ * aside before it opens a connection, or a cap might allow a transfer that it then refuses; and 16 KiB for two handshakes
+ * with long certificates, and the requests.
  */
 export function tusWireBytes(payloadBytes: number): number {
-  return payloadBytes + Math.ceil(payloadBytes / 1200) * 2 * 86 + (16 << 10)
+  return payloadBytes + Math.ceil(payloadBytes / 1200) * 2 * 86 + mostBytes(newAccount) + (16 << 10)
 }
 
 class TusDestination implements Destination {
@@ -103,19 +105,20 @@ class TusDestination implements Destination {
     })
   }
 
-  abandon(name: PackName, options: RequestOptions = {}): Promise<void> {
+  abandon(name: PackName, options: RequestOptions = {}): Promise<boolean> {
     return this.#inSession(options, async (session) => {
       const url = this.#remembered(name)
-      if (!url) return
+      if (!url) return false
       const found = await session.ask({ method: 'HEAD', url, headers: tusHeaders })
       if (this.#isThere(found)) {
         const offset = byteCountOf(found, 'upload-offset')
-        if (offset !== undefined && offset === byteCountOf(found, 'upload-length')) return
+        if (offset !== undefined && offset === byteCountOf(found, 'upload-length')) return true
         const answer = await session.ask({ method: 'DELETE', url, headers: tusHeaders })
         // A server that does not delete lets unfinished uploads expire.
         if (![405, 501].includes(answer.status)) this.#isThere(answer)
       }
       this.#options.uploads.delete(uploadKey(name))
+      return false
     })
   }
 

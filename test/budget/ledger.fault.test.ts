@@ -19,6 +19,7 @@ import { seededRandom } from '../../bench/lib/random.ts'
 import { grant, periodAt } from '../../src/budget/cap.ts'
 import type { Cap } from '../../src/budget/cap.ts'
 import { Ledger, ledgerSchema } from '../../src/budget/ledger.ts'
+import type { Where } from '../../src/budget/usage.ts'
 import { capsFor, capUse } from '../../src/budget/usage.ts'
 import { Journal } from '../../src/journal/journal.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
@@ -39,15 +40,9 @@ const places: fc.Arbitrary<Place> = fc.constantFrom(
   { timeZone: 'Australia/Lord_Howe', begin: Date.UTC(2026, 11, 27) },
 )
 
-interface Where {
-  readonly network?: string
-  readonly on: 'free' | 'metered'
-  readonly stream?: string
-}
-
 const wheres: fc.Arbitrary<Where> = fc.constantFrom(
   { network: '0123456789ab', on: 'free' }, { network: 'ba9876543210', on: 'metered' },
-  { network: '0123456789ab', on: 'free', stream: 'mail' }, { on: 'metered', stream: 'mail' },
+  { network: '0123456789ab', on: 'free', streams: ['mail'] }, { on: 'metered', streams: ['screens', 'mail'] }, { on: 'free', streams: ['screens'] },
 )
 
 type Step =
@@ -94,13 +89,13 @@ function play(path: string, { timeZone, begin }: Place, limited: readonly Cap[],
   let db = new DatabaseSync(path)
   db.exec('DROP TABLE IF EXISTS ledger')
   db.exec(ledgerSchema.join(''))
-  let ledger = new Ledger(db)
+  let ledger = new Ledger({ db, guarded: (work) => work() })
   let open: Open[] = []
   let truth = begin
   let behind = 0
   const wire: Sent[] = []
   const shown = () => (behind === -Infinity ? truth - begin : truth + behind)
-  const granted = (bytes: number, where: Where) => grant(bytes, capsFor(limited, { ...where, streams: where.stream === undefined ? [] : [where.stream] }, ids)
+  const granted = (bytes: number, where: Where) => grant(bytes, capsFor(limited, where, ids)
     .map((cap) => capUse(cap, shown(), timeZone, ledger, ids)))
   for (const step of history) {
     switch (step.do) {
@@ -140,7 +135,7 @@ function play(path: string, { timeZone, begin }: Place, limited: readonly Cap[],
         open = []
         db.close()
         db = new DatabaseSync(path)
-        ledger = new Ledger(db)
+        ledger = new Ledger({ db, guarded: (work) => work() })
         break
       }
       case 'wait':
@@ -151,7 +146,7 @@ function play(path: string, { timeZone, begin }: Place, limited: readonly Cap[],
         break
     }
     const sentSince = (at: number, cap?: Cap) =>
-      wire.reduce((sum, sent) => sum + (sent.at >= at && (!cap || capsFor([cap], { ...sent.where, streams: [sent.where.stream ?? 'any'] }, ids).length > 0) ? sent.bytes : 0), 0)
+      wire.reduce((sum, sent) => sum + (sent.at >= at && (!cap || capsFor([cap], sent.where, ids).length > 0) ? sent.bytes : 0), 0)
     check({ ledger, truth, shown: shown(), sentSince })
   }
   db.close()
@@ -223,7 +218,7 @@ test(`a process that is killed ${kills} times (KILL_SEED=${seed}) never sent mor
     child.kill('SIGKILL')
     expect((await ended)[1]).toBe('SIGKILL')
     using journal = new Journal(path)
-    const ledger = new Ledger(journal.db)
+    const ledger = new Ledger(journal)
     const lines = readFileSync(wire, 'latin1').split('\n').slice(0, -1).map((line) => line.split(' '))
     for (const stream of ['mail', 'screens', undefined]) {
       const sent = lines.reduce((sum, [bytes, of]) => sum + (stream === undefined || of === stream ? Number(bytes) : 0), 0)

@@ -15,7 +15,7 @@ const month: Cap = { id: 'month', limitBytes: 1000, per: 'month' }
 function openLedger() {
   const db = new DatabaseSync(':memory:')
   db.exec(ledgerSchema.join(''))
-  const ledger = new Ledger(db)
+  const ledger = new Ledger({ db, guarded: (work) => work() })
   return {
     db,
     ledger,
@@ -110,12 +110,23 @@ describe('where bytes went', () => {
     const { ledger, reserve } = openLedger()
     reserve(1, now, { network: home, on: 'free' })
     reserve(10, now, { network: cafe, on: 'metered' })
-    reserve(100, now, { on: 'metered', stream: 'mail' })
-    expect(ledger.usedSince(0)).toBe(111)
-    expect(ledger.usedSince(0, { network: home })).toBe(1)
-    expect(ledger.usedSince(0, { on: 'metered' })).toBe(110)
-    expect(ledger.usedSince(0, { stream: 'mail' })).toBe(100)
-    expect(ledger.usedSince(0, { network: home, stream: 'mail' })).toBe(0)
+    reserve(100, now, { network: cafe, on: 'metered', streams: ['mail', 'screens'] })
+    reserve(1000, now, { network: cafe, on: 'metered', streams: ['mail.old', 'e-mail'] })
+    expect(ledger.usedSince(0)).toBe(1111)
+    expect(ledger.usedSince(0, { network: cafe })).toBe(1110)
+    expect(ledger.usedSince(0, { on: 'metered' })).toBe(1110)
+    expect(ledger.usedSince(0, { network: cafe, stream: 'screens' })).toBe(110)
+    expect(ledger.usedSince(0, { stream: 'mail' })).toBe(111)
+    expect(ledger.usedSince(0, { stream: 'mail.old' })).toBe(1011)
+  })
+  test('counts for every network and every stream when these could not be told', () => {
+    const { ledger, reserve } = openLedger()
+    reserve(1, now, { on: 'metered', streams: ['mail'] })
+    reserve(10, now, { network: home, on: 'free' })
+    expect([home, cafe].map((network) => ledger.usedSince(0, { network }))).toEqual([11, 1])
+    expect(['mail', 'screens'].map((stream) => ledger.usedSince(0, { stream }))).toEqual([11, 10])
+    expect(ledger.oldestSince(0, { network: cafe })).toBe(now)
+    expect(ledger.usedSince(0, { network: cafe, on: 'free' })).toBe(0)
   })
   test('counts everywhere when it was not written down', () => {
     const { ledger, reserve } = openLedger()
@@ -143,7 +154,7 @@ describe('where bytes went', () => {
 describe('an extension', () => {
   test('counts like the reservation, in the same scope, and is settled with it', () => {
     const { ledger, reserve, used } = openLedger()
-    const id = reserve(100, now, { network: home, on: 'metered', stream: 'mail' })
+    const id = reserve(100, now, { network: home, on: 'metered', streams: ['mail'] })
     ledger.extend(id, 50, now + 1)
     ledger.extend(id, 50, now + dayMs)
     expect(used()).toBe(200)
@@ -201,7 +212,7 @@ describe('entries that no period can reach', () => {
     const begin = Date.UTC(2026, 0, 1)
     for (let day = 0; day < 10; day++) {
       for (let part = 0; part < 20; part++) {
-        const scope: Partial<Reservation> = part % 2 === 0 ? { network: home, on: 'free' } : { on: 'metered', stream: 'mail' }
+        const scope: Partial<Reservation> = part % 2 === 0 ? { network: home, on: 'free', streams: ['screens'] } : { on: 'metered', streams: ['mail'] }
         ledger.settle(reserve(10, begin + day * dayMs + part * 60_000, scope), 7)
       }
     }
@@ -211,7 +222,7 @@ describe('entries that no period can reach', () => {
     reserve(0, begin + 5 * dayMs + 430 * dayMs)
     expect(entries()).toBe(5 * 2 + 5 * 20 + 2)
     expect(ledger.usedSince(0)).toBe(200 * 7 + 5)
-    expect(ledger.usedSince(0, { stream: 'mail' })).toBe(100 * 7)
+    expect(ledger.usedSince(0, { stream: 'mail' })).toBe(100 * 7 + 5)
     expect(ledger.usedSince(begin + 5 * dayMs)).toBe(100 * 7 + 5)
     expect(ledger.settle(crashed, 4)).toBe(0)
     reserve(0, begin + 1000 * dayMs)
@@ -240,7 +251,8 @@ test('the ledger and a plain list give the same sums for any entries, scopes and
   const network = fc.constantFrom(undefined, home, cafe)
   const on = fc.constantFrom('free' as const, 'metered' as const)
   const stream = fc.constantFrom(undefined, 'mail', 'screens')
-  const entry = fc.record({ laterMs: fc.integer({ min: 0, max: 40 * dayMs }), bytes: fc.nat(1000), more: fc.nat(500), spent: fc.option(fc.double({ min: 0, max: 1, noNaN: true })), network, on, stream })
+  const streams = fc.option(fc.subarray(['mail', 'screens', 'pointer'], { minLength: 1 }), { nil: undefined })
+  const entry = fc.record({ laterMs: fc.integer({ min: 0, max: 40 * dayMs }), bytes: fc.nat(1000), more: fc.nat(500), spent: fc.option(fc.double({ min: 0, max: 1, noNaN: true })), network, on, streams })
   const scope = fc.record({ network, on: fc.option(on, { nil: undefined }), stream })
   const known = <T extends object>(fields: T) => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
   fc.assert(fc.property(fc.array(entry, { maxLength: 40 }), scope, fc.nat(600), (entries, asked, daysAgo) => {

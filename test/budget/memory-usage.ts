@@ -1,17 +1,17 @@
-import type { Scope, UsageSource } from '../../src/budget/usage.ts'
+import type { Scope, UsageSource, Where } from '../../src/budget/usage.ts'
 
 interface Entry {
   readonly at: number
   readonly bytes: number
-  readonly scope: Scope
+  readonly where: Where
 }
 
 /** A list of what was used: slow and plainly right. */
 export class MemoryUsage implements UsageSource {
   readonly #entries: Entry[] = []
 
-  add(at: number, bytes: number, scope: Scope): void {
-    this.#entries.push({ at, bytes, scope })
+  add(at: number, bytes: number, where: Where): void {
+    this.#entries.push({ at, bytes, where })
   }
 
   usedSince(at: number, scope: Scope): number {
@@ -23,9 +23,9 @@ export class MemoryUsage implements UsageSource {
   }
 
   #since(at: number, { network, on, stream }: Scope): Entry[] {
-    return this.#entries.filter((entry) => entry.at >= at
-      && (network === undefined || entry.scope.network === network)
-      && (on === undefined || entry.scope.on === on)
-      && (stream === undefined || entry.scope.stream === stream)).sort((a, b) => a.at - b.at)
+    return this.#entries.filter(({ at: time, where }) => time >= at
+      && [undefined, where.network ?? network].includes(network)
+      && [undefined, where.on].includes(on)
+      && (stream === undefined || (where.streams ?? [stream]).includes(stream))).sort((a, b) => a.at - b.at)
   }
 }

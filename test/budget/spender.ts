@@ -10,7 +10,7 @@ const [journalFile = '', wireFile = '', seed = '0'] = process.argv.slice(2)
 const random = seededRandom(Number(seed))
 const upTo = (max: number) => Math.floor(random() * max)
 using journal = new Journal(journalFile)
-const ledger = new Ledger(journal.db)
+const ledger = new Ledger(journal)
 
 function send(bytes: number, stream: string): void {
   if (bytes > 0) appendFileSync(wireFile, `${bytes} ${stream}\n`)
@@ -20,7 +20,7 @@ function transfer(): void {
   const stream = random() < 0.5 ? 'mail' : 'screens'
   let reserved = 1 + upTo(500)
   let sent = 0
-  const id = journal.transaction(() => ledger.reserve({ now: Date.now(), queue: 'any', pack: 'p', bytes: reserved, on: 'free', stream }))
+  const id = journal.transaction(() => ledger.reserve({ now: Date.now(), queue: 'any', pack: 'p', bytes: reserved, on: 'free', streams: [stream] }))
   for (let slice = upTo(5); slice >= 0; slice--) {
     const bytes = 1 + upTo(300)
     if (sent + bytes > reserved) {

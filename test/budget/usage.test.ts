@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { grant, periodAt } from '../../src/budget/cap.ts'
 import type { Cap } from '../../src/budget/cap.ts'
 import { capsFor, capUse } from '../../src/budget/usage.ts'
-import type { Scope } from '../../src/budget/usage.ts'
+import type { Where } from '../../src/budget/usage.ts'
 import { MemoryUsage } from './memory-usage.ts'
 
 const hour = 3_600_000
@@ -11,9 +11,9 @@ const dayMs = 24 * hour
 const now = Date.UTC(2026, 10, 23, 12)
 const ids = new Map([['home', '0123456789ab'], ['phone', 'ba9876543210']])
 
-function usage(...entries: readonly (readonly [at: number, bytes: number, scope?: Scope])[]): MemoryUsage {
+function usage(...entries: readonly (readonly [at: number, bytes: number, where?: Where])[]): MemoryUsage {
   const memory = new MemoryUsage()
-  for (const [at, bytes, scope] of entries) memory.add(at, bytes, scope ?? { on: 'free' })
+  for (const [at, bytes, where] of entries) memory.add(at, bytes, where ?? { on: 'free' })
   return memory
 }
 
@@ -25,14 +25,14 @@ describe('the use of a cap', () => {
     const source = usage([Date.UTC(2026, 9, 31), 50], [Date.UTC(2026, 10, 1), 300])
     expect(capUse(cap, now, 'UTC', source, ids)).toEqual({ ...cap, start: Date.UTC(2026, 10, 1), end: Date.UTC(2026, 11, 1), usedBytes: 300 })
   })
-  test('counts the bytes of its network, its class and its stream alone', () => {
-    const source = usage([now, 1, { network: '0123456789ab', on: 'free' }], [now, 10, { network: 'ba9876543210', on: 'metered' }], [now, 100, { on: 'metered', stream: 'mail' }])
+  test('counts the bytes of its network, its class and its stream alone, and those of which that cannot be told', () => {
+    const source = usage([now, 1, { network: '0123456789ab', on: 'free' }], [now, 10, { network: 'ba9876543210', on: 'metered', streams: [] }], [now, 100, { on: 'metered', streams: ['mail', 'screens'] }])
     const day = { limitBytes: 1000, per: 'day' } as const
-    expect(use({ ...day, network: 'phone' }, source).usedBytes).toBe(10)
+    expect(use({ ...day, network: 'phone' }, source).usedBytes).toBe(110)
     expect(use({ ...day, on: 'metered' }, source).usedBytes).toBe(110)
-    expect(use({ ...day, stream: 'mail' }, source).usedBytes).toBe(100)
-    expect(use({ ...day, on: 'metered', network: 'home' }, source).usedBytes).toBe(0)
-    expect(use({ ...day, network: 'unnamed' }, source).usedBytes).toBe(0)
+    expect(use({ ...day, stream: 'mail' }, source).usedBytes).toBe(101)
+    expect(use({ ...day, on: 'free', network: 'phone' }, source).usedBytes).toBe(0)
+    expect(use({ ...day, network: 'unnamed' }, source).usedBytes).toBe(100)
   })
   test('of the last days reaches back exactly so many times 24 hours, and says when its oldest bytes fall out', () => {
     const cap = { limitBytes: 1000, per: 'rolling', days: 30 } as const
@@ -131,10 +131,18 @@ describe('the caps that count', () => {
   ]
   const counting = (where: Parameters<typeof capsFor>[1]) => capsFor(caps, where, ids).map(({ id }) => id)
 
-  test('are those of the device, the network, its class and the only stream of the queue', () => {
+  test('are those of the device, the network, its class and each stream', () => {
     expect(counting({ network: '0123456789ab', on: 'free', streams: ['mail'] })).toEqual(['all', 'home', 'mail'])
-    expect(counting({ network: 'ba9876543210', on: 'metered', streams: ['mail', 'screens'] })).toEqual(['all', 'metered'])
-    expect(counting({ on: 'metered', streams: [] })).toEqual(['all', 'metered'])
+    expect(counting({ network: 'ba9876543210', on: 'metered', streams: ['screens', 'mail'] })).toEqual(['all', 'metered', 'mail'])
+    expect(counting({ network: 'ba9876543210', on: 'metered', streams: ['screens'] })).toEqual(['all', 'metered'])
+  })
+  test('are those of every network and of every stream, where these cannot be told', () => {
+    expect(counting({ on: 'free', streams: ['screens'] })).toEqual(['all', 'home', 'unnamed'])
+    expect(counting({ network: 'ba9876543210', on: 'free' })).toEqual(['all', 'mail'])
+  })
+  test('on a network that cannot be told are those of its class alone', () => {
+    const [free, metered] = (['free', 'metered'] as const).map((on): Cap => ({ id: on, limitBytes: 1, per: 'day', network: 'home', on }))
+    expect(capsFor([free!, metered!], { on: 'metered', streams: [] }, ids)).toEqual([metered])
   })
 })
 
@@ -144,31 +152,31 @@ test('what is granted never exceeds any cap, over months of networks, streams, s
     { id: 'r', limitBytes: 1500, per: 'rolling', days: 3 }, { id: 'h', limitBytes: 2000, per: 'week', network: 'home' },
     { id: 'f', limitBytes: 1000, per: 'rolling', days: 2, on: 'metered' }, { id: 's', limitBytes: 700, per: 'week', stream: 'mail', pace: true },
   ]
-  const network = fc.constantFrom<Scope[]>({ network: '0123456789ab', on: 'free' }, { network: 'ba9876543210', on: 'metered' }, { on: 'metered' }, { on: 'free' })
+  const network = fc.constantFrom<Where[]>({ network: '0123456789ab', on: 'free' }, { network: 'ba9876543210', on: 'metered' }, { on: 'metered' }, { on: 'free' })
   const step = fc.record({
     laterMs: fc.oneof({ weight: 5, arbitrary: fc.integer({ min: 0, max: 8 * hour }) }, { weight: 1, arbitrary: fc.integer({ min: 0, max: 9 * dayMs }) }),
-    bytes: fc.integer({ min: 1, max: 3000 }), network, stream: fc.constantFrom('mail', 'screens'),
+    bytes: fc.integer({ min: 1, max: 3000 }), network, streams: fc.constantFrom(['mail'], ['screens'], ['screens', 'mail']),
   })
   const begins = fc.constantFrom(Date.UTC(2026, 9, 1), Date.UTC(2027, 2, 1), Date.UTC(2026, 11, 1))
   fc.assert(fc.property(fc.array(step, { maxLength: 120 }), begins, fc.constantFrom('Europe/Berlin', 'America/Havana', 'UTC'), (history, begin, timeZone) => {
     const source = new MemoryUsage()
-    const sent: { readonly at: number, readonly bytes: number, readonly scope: Scope }[] = []
+    const sent: { readonly at: number, readonly bytes: number, readonly where: Where }[] = []
     let at = begin
-    for (const { laterMs, bytes, network: place, stream } of history) {
+    for (const { laterMs, bytes, network: place, streams } of history) {
       at += laterMs
-      const scope = { ...place, stream }
-      const uses = capsFor(caps, { on: 'free', ...place, streams: [stream] }, ids).map((cap) => capUse(cap, at, timeZone, source, ids))
+      const where = { ...place, streams }
+      const uses = capsFor(caps, where, ids).map((cap) => capUse(cap, at, timeZone, source, ids))
       const granted = grant(bytes, uses)
-      source.add(at, granted, scope)
-      sent.push({ at, bytes: granted, scope })
+      source.add(at, granted, where)
+      sent.push({ at, bytes: granted, where })
     }
     // Judged from what was sent alone: in every period of every cap, as it was at each time of sending.
     for (const cap of caps) {
       for (const { at: end } of sent) {
         const { start } = periodAt(cap, end, timeZone)
-        const counted = sent.filter(({ at: time, scope }) => time >= start && time <= end
-          && (cap.network === undefined || scope.network === ids.get(cap.network)) && (cap.on === undefined || scope.on === cap.on)
-          && (cap.stream === undefined || scope.stream === cap.stream))
+        const counted = sent.filter(({ at: time, where }) => time >= start && time <= end
+          && (!cap.network || !where.network || where.network === ids.get(cap.network)) && (!cap.on || where.on === cap.on)
+          && (!cap.stream || where.streams?.includes(cap.stream)))
         expect(counted.reduce((sum, { bytes }) => sum + bytes, 0)).toBeLessThanOrEqual(cap.limitBytes)
       }
     }

@@ -240,6 +240,33 @@ describe('whole streams', () => {
     fs.closeSync(writer)
   })
 
+  test.each([false, true])('a file that waits when the clock is set back waits no longer for that (looked at before: %s)', async (isLookedAt) => {
+    await using bench = new Bench({ ...whole, quietMs: 5_000 })
+    const hourMs = 3_600_000
+    bench.skewMs = hourMs
+    bench.capture.start()
+    await bench.collect()
+    const news = new Promise<void>((resolve) => (bench.onNews = resolve))
+    const writer = fs.openSync(bench.at('a'), 'w')
+    fs.writeSync(writer, 'one')
+    await news
+    if (isLookedAt) expect(await bench.collect()).toEqual([])
+    bench.skewMs = 0
+    const setBackAt = Date.now()
+    const [due] = bench.capture.pending()
+    expect(due?.oldestAt).toBeLessThanOrEqual(Date.now())
+    expect(due?.readyAt).toBeLessThanOrEqual(Date.now())
+    // It is not taken for finished because of that: it waits until it is quiet, by the clock as it is now.
+    expect(await bench.collect()).toEqual([])
+    const [waiting] = bench.capture.pending()
+    expect(waiting?.oldestAt).toBeLessThanOrEqual(Date.now())
+    expect(waiting?.readyAt).toBeGreaterThan(setBackAt)
+    expect(waiting?.readyAt).toBeLessThanOrEqual(Date.now() + 5_000)
+    bench.skewMs = 6_000
+    expect(text(await bench.collect())).toEqual(['a@0:one'])
+    fs.closeSync(writer)
+  })
+
   test('a file renamed into place is taken without waiting', async () => {
     await using bench = new Bench({ ...whole, include: ['*.png'] })
     bench.capture.start()

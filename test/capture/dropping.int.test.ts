@@ -165,6 +165,39 @@ describe('append files in a dropping pause', () => {
     expect(text(await bench.once())).toEqual(['log@0:before,', 'log@0:after'])
   })
 
+  test('overwritten in it under their old time of writing give nothing of it', async () => {
+    await using bench = new Bench()
+    const long = new Date(Date.now() - 7_200_000)
+    fs.writeFileSync(bench.at('read'), 'before,')
+    fs.utimesSync(bench.at('read'), long, long)
+    await bench.once()
+    fs.writeFileSync(bench.at('new'), 'before,')
+    fs.utimesSync(bench.at('new'), long, long)
+    await dropping(bench, () => {
+      for (const name of ['read', 'new']) {
+        fs.appendFileSync(bench.at(name), 'SECRET')
+        fs.utimesSync(bench.at(name), long, long)
+      }
+    })
+    expect(text(await bench.once())).toEqual(['new@0:before,'])
+  })
+
+  test('that were read and rewritten in it under their old length and time give nothing of it', async () => {
+    await using bench = new Bench()
+    const long = new Date(Date.now() - 7_200_000)
+    fs.writeFileSync(bench.at('log'), 'public')
+    fs.utimesSync(bench.at('log'), long, long)
+    await settle()
+    await bench.once()
+    await dropping(bench, () => {
+      fs.writeFileSync(bench.at('log'), 'SECRET')
+      fs.utimesSync(bench.at('log'), long, long)
+    })
+    expect(await bench.once()).toEqual([])
+    fs.appendFileSync(bench.at('log'), 'after')
+    expect(text(await bench.once())).toEqual(['log@0:after'])
+  })
+
   test('changed inside before a hole give only what lies behind it', async () => {
     await using bench = new Bench()
     fs.writeFileSync(bench.at('log'), 'before,')
@@ -216,6 +249,27 @@ describe('whole files in a dropping pause', () => {
     expect(text(await bench.once())).toEqual(['film@0:another'])
   })
 
+  test('overwritten in it under their old time of writing are skipped, and a new name of what was read is told', async () => {
+    await using bench = new Bench(whole)
+    const long = new Date(Date.now() - 7_200_000)
+    const write = (name: string, content: string): void => {
+      fs.writeFileSync(bench.at(name), content)
+      fs.utimesSync(bench.at(name), long, long)
+    }
+    for (const name of ['longer', 'same', 'moved']) write(name, 'public')
+    await bench.once()
+    await dropping(bench, () => {
+      write('longer', 'SECRET, and more of it')
+      write('same', 'SECRET')
+      fs.renameSync(bench.at('moved'), bench.at('new'))
+    })
+    fs.renameSync(bench.at('same'), bench.at('same2'))
+    expect(text(await bench.once())).toEqual(['new@6:'])
+    expect(await bench.once()).toEqual([])
+    write('same2', 'public again')
+    expect(text(await bench.once())).toEqual(['same2@0:public again'])
+  })
+
   test('that come into the folder later are known by their times', async () => {
     await using bench = new Bench(whole)
     const outside = `${bench.base}-outside`
@@ -251,6 +305,19 @@ describe('a service that did not see the pause begin', () => {
     fs.appendFileSync(bench.at('before'), 'SECRET')
     await ends(bench, since)
     expect(sorted(await bench.once())).toEqual(['before@0:before'])
+  })
+
+  test('keeps nothing that was overwritten under its old time of writing', async () => {
+    await using bench = new Bench()
+    const long = new Date(Date.now() - 7_200_000)
+    fs.writeFileSync(bench.at('log'), 'before')
+    await settle()
+    const since = Date.now()
+    fs.writeFileSync(bench.at('log'), 'SECRET')
+    fs.utimesSync(bench.at('log'), long, long)
+    await bench.capture.drawLine({ since })
+    await ends(bench, since)
+    expect(await bench.once()).toEqual([])
   })
 })
 

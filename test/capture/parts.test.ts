@@ -52,6 +52,25 @@ describe('marks', () => {
     expect(['rename', 'change', 'change', 'rename'].map((event) => marks.note('a', event as 'rename', 1, 5))).toEqual([true, false, false, true])
   })
 
+  test('a clock that is set back makes all due that was noted later, once', () => {
+    const marks = new Marks()
+    const facts = { device: 1n, inode: 1n, sizeBytes: 1, modifiedUs: 1, changedUs: 1, mode: 0 }
+    marks.note('told', 'change', 9_000, 500)
+    marks.note('looked-at', 'change', 100, 500)
+    marks.keep('looked-at', { ...looked(marks.get('looked-at') ?? plainMark(0), facts, 1, 9_000), readyAt: 9_500 })
+    marks.keep('old', plainMark(200, 60_200))
+    marks.needScan(9_000, 69_000)
+    marks.noticeClock(1_000)
+    const dueNow = { since: 1_000, readyAt: 1_000 }
+    expect(marks.scan).toEqual(dueNow)
+    expect(marks.get('told')).toMatchObject({ ...dueNow, eventAt: 1_000 })
+    expect(marks.get('looked-at')).toMatchObject({ since: 100, eventAt: 100, readyAt: 1_000, seen: { at: 1_000 } })
+    expect(marks.get('old')).toMatchObject({ since: 200, readyAt: 60_200 })
+    const before = new Map(marks.paths)
+    marks.noticeClock(1_001)
+    expect(marks.paths).toEqual(before)
+  })
+
   test('what happened during a look outlives its result', () => {
     const marks = new Marks()
     marks.note('a', 'rename', 1, 5)

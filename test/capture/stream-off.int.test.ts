@@ -76,14 +76,18 @@ describe('a stream that is off', () => {
     expect((await bench.collect()).map(({ path, bytes }) => [path, bytes.length])).toEqual([['big', size], ['next', 1]])
   })
 
-  test('takes no part in a dropping pause of reading, but its captures of that time are dropped', async () => {
+  test('is not looked through for a dropping pause, and drops what was captured in it when it is on again', async () => {
     await using bench = new Bench()
+    fs.mkdirSync(bench.at('sub'))
     bench.capture.pause(off)
+    const accessed = [bench.folder, bench.at('sub')].map((path) => fs.statSync(path).atimeMs)
     const since = Date.now() - 1
     await bench.capture.drawLine({ since })
-    fs.writeFileSync(bench.at('log'), 'SECRET')
+    fs.writeFileSync(bench.at('sub/log'), 'SECRET')
     await bench.capture.dropBetween({ since, until: Date.now() })
+    expect([bench.folder, bench.at('sub')].map((path) => fs.statSync(path).atimeMs)).toEqual(accessed)
     bench.capture.pause(on)
     expect(await bench.once()).toEqual([])
+    expect(bench.events).toContainEqual({ event: 'capture.dropped', stream: 'test', files: 1, bytes: 6 })
   })
 })

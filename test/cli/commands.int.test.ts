@@ -3,8 +3,11 @@ import { join } from 'node:path'
 
 import { describe, expect, test } from 'vitest'
 
-import { readSettings } from '../../src/journal/settings.ts'
+import { readSettings, updateSettings } from '../../src/journal/settings.ts'
 import { hasRun, json, root, runProcess, sandbox } from './run.ts'
+
+/** Messages as they were before they were broken to fit 80 columns. */
+const unfolded = (text: string): string => text.replaceAll(/\n(?! {0,2}\S+:\d+:\d+ |sluice: |note: |$) */g, ' ')
 
 describe('help', () => {
   test('of every command ends with examples and fits 80 columns', async () => {
@@ -53,8 +56,13 @@ describe('bad usage exits with 2, says what and where to look, and prints no sta
   test.each([
     [['nope'], 'sluice: unknown command \'nope\'. See: sluice --help\n'],
     [['pauze'], 'sluice: unknown command \'pauze\' (Did you mean pause?). See: sluice --help\n'],
-    [['pause', '--jsn'], 'sluice: unknown option \'--jsn\' (Did you mean --json?). See: sluice --help\n'],
-    [['config', 'check'], 'sluice: missing required argument \'file\'. See: sluice --help\n'],
+    [['pause', '--jsn'], 'sluice: unknown option \'--jsn\' (Did you mean --json?). See: sluice pause --help\n'],
+    [['config', 'check'], 'sluice: missing required argument \'file\'. See: sluice config check --help\n'],
+    [
+      ['cap', 'set', '5GB/month', '--reset-day', '32'],
+      'sluice: option \'--reset-day <day>\' argument \'32\' is invalid. Allowed: 1 to 31. See: sluice cap set --help\n',
+    ],
+    [['cap', 'sett'], 'sluice: unknown command \'sett\' (Did you mean set?). See: sluice cap --help\n'],
     [
       ['pause', 'soon'],
       'sluice: "soon" is no time to pause: allowed are 30m, 2h, 1h30m (at most 366d), until 18:00 or until tomorrow 08:00\n',
@@ -76,7 +84,7 @@ describe('bad usage exits with 2, says what and where to look, and prints no sta
       'sluice: "0/day" is no cap: allowed are a size and a period such as 5GB/month, 1GB/week, 200MB/day or 6GB/30days (at most 366)\n',
     ],
     [['cap', 'set', '5GB/day', '--reset-day', '3'], 'sluice: --reset-day is for caps per month, not per day\n'],
-    [['cap', 'set', '5GB/30days', '--pace'], 'sluice: --pace is for caps per week or month, not per 30days\n'],
+    [['cap', 'set', '5GB/30days', '--pace'], 'sluice: --pace is for caps per week or month, not per 30 days\n'],
     [['cap', 'set', '5GB/day', '--on', 'wifi'], 'sluice: "wifi" is no class of network: allowed are metered and free\n'],
     [['cap', 'set', '5GB/day', '--stream', 'b'], 'sluice: there is no stream "b"; there are: a\n'],
     [['pause', '--drop', '--hold'], 'sluice: choose one of --drop and --hold\n'],
@@ -96,7 +104,10 @@ describe('bad usage exits with 2, says what and where to look, and prints no sta
     [['cap', 'remove', 'day'], 'sluice: there is no cap "day"; you have set none\n'],
   ])('%j', async (command, message) => {
     using box = sandbox()
-    expect(await box.sluice(...command)).toEqual({ code: 2, signal: null, stdout: '', stderr: message })
+    const { stderr, ...rest } = await box.sluice(...command)
+    expect(rest).toEqual({ code: 2, signal: null, stdout: '' })
+    expect(unfolded(stderr)).toBe(message)
+    expect(stderr.split('\n').filter((line) => line.length > 80)).toEqual([])
   })
 
   test('with --json the error is an object on stderr', async () => {
@@ -115,7 +126,8 @@ describe('config', () => {
     const file = join(box.folder, 'sluice.yaml')
     const human = await box.sluice('config', 'check', file)
     expect(human).toMatchObject({ code: 2, stdout: '' })
-    expect(human.stderr).toContain(`${file}:4:9 effort: found "99"; allowed: a whole number from 1 to 19\n`)
+    expect(unfolded(human.stderr)).toContain(`  ${file}:4:9 effort: found "99"; allowed: a whole number from 1 to 19\n`)
+    expect(human.stderr.split('\n').filter((line) => line.length > 80)).toEqual([])
     const machine = await box.sluice('config', 'check', file, '--json')
     expect(machine.code).toBe(2)
     expect(json(machine)).toMatchObject({
@@ -139,17 +151,16 @@ describe('config', () => {
       valid: true,
       problems: [],
     })
-    expect(await box.sluice('config', 'check', `${file}x`)).toMatchObject({
-      code: 2,
-      stderr: `sluice: No config at ${file}x: there is no such file. Name one with --config FILE.\n`,
-    })
-    expect((await box.sluice('config', 'check', box.folder)).stderr).toContain(
+    const missing = await box.sluice('config', 'check', `${file}x`)
+    expect(missing.code).toBe(2)
+    expect(unfolded(missing.stderr)).toBe(`sluice: No config at ${file}x: there is no such file. Name one with --config FILE.\n`)
+    expect(unfolded((await box.sluice('config', 'check', box.folder)).stderr)).toContain(
       'found something that is no regular file',
     )
     writeFileSync(file, Buffer.from([0x61, 0xff]))
-    expect((await box.sluice('config', 'check', file)).stderr).toContain('found bytes that are no UTF-8')
+    expect(unfolded((await box.sluice('config', 'check', file)).stderr)).toContain('found bytes that are no UTF-8')
     writeFileSync(file, Buffer.alloc(300_000, 0x20))
-    expect((await box.sluice('config', 'check', file)).stderr).toContain('found more than 262144 bytes')
+    expect(unfolded((await box.sluice('config', 'check', file)).stderr)).toContain('found more than 262144 bytes')
   })
 
   test('show prints every value with its origin', async () => {
@@ -179,6 +190,12 @@ describe('pause and resume', () => {
       'Paused until you run: sluice resume\nWhat is captured meanwhile is read afterwards.\n',
     )
     expect(readSettings(box.state).pause?.until).toBeUndefined()
+  })
+
+  test('of some seconds say when they end to the second', async () => {
+    using box = sandbox()
+    expect((await box.sluice('pause', '10s')).stdout).toMatch(/^Paused until \d\d:\d\d:\d\d\. To go on earlier: sluice resume\n/)
+    expect((await box.sluice('pause', '30m')).stdout).toMatch(/^Paused until (\w{3} \d+ \w{3}, )?\d\d:\d\d\. To/)
   })
 
   test('times are the worker’s: the time zone of the config, not that of the machine', async () => {
@@ -220,18 +237,44 @@ describe('pause and resume', () => {
     using box = sandbox('bogus: 1\n')
     const wrong = await box.sluice('pause', '10m')
     expect(wrong).toMatchObject({ code: 0, stdout: expect.stringContaining('Paused until') as string })
-    expect(wrong.stderr).toContain('bogus: found an unknown key')
-    expect(wrong.stderr).toContain(`goes to the state folder ${box.state}, where no Sluice runs now.`)
+    expect(wrong.stderr.replaceAll(/\s+/g, ' ')).toContain('bogus: found an unknown key')
+    expect(unfolded(wrong.stderr)).toContain(`goes to the state folder ${box.state}, where no Sluice runs now.`)
     expect(readSettings(box.state).pause).toBeDefined()
     const given = join(box.folder, 'given')
-    expect((await box.sluice('pause', '10m', '--state', given)).code).toBe(0)
+    updateSettings(given, (settings) => settings)
+    expect(await box.sluice('pause', '10m', '--state', given)).toMatchObject({
+      code: 0, stderr: expect.stringContaining(`note: no Sluice runs on the state folder ${given} now.\n`) as string,
+    })
     expect(readSettings(given).pause).toBeDefined()
     const missing = await runProcess(
       process.execPath, [join(root, 'cli/launch.mjs'), 'pause', '10m', '--config', join(box.folder, 'none.yaml')], { XDG_STATE_HOME: box.folder },
     )
     expect(missing.code).toBe(0)
-    expect(missing.stderr).toContain(`goes to the state folder ${join(box.folder, 'sluice')}, where no Sluice runs now.`)
+    expect(unfolded(missing.stderr)).toContain(`goes to the state folder ${join(box.folder, 'sluice')}, where no Sluice runs now.`)
     expect(readSettings(join(box.folder, 'sluice')).pause).toBeDefined()
+  })
+})
+
+describe('a state folder', () => {
+  test('that was misspelt is refused, so that no pause is believed that nobody keeps', async () => {
+    using box = sandbox()
+    for (const [command, file] of [['pause', 'sluice.yaml'], ['resume', 'sluice.yaml'], ['pause', 'none.yaml']] as const) {
+      const typo = join(box.folder, 'stat')
+      const refused = await box.sluice(command, '--state', typo, '--config', join(box.folder, file))
+      expect(refused).toMatchObject({ code: 2, stdout: '' })
+      expect(unfolded(refused.stderr)).toContain(`${typo} is no state folder of Sluice, so nothing was changed.`)
+      expect(existsSync(typo)).toBe(false)
+    }
+  })
+
+  test.skipIf(!existsSync('/proc/self'))('where nothing can be made is an error at once (skipped without /proc)', async () => {
+    using box = sandbox()
+    const file = join(box.folder, 'sluice.yaml')
+    writeFileSync(file, readFileSync(file, 'utf8').replace(/^state: .*$/m, 'state: /proc/x/y'))
+    for (const command of [['run', '--once'], ['pause']]) {
+      expect(await box.sluice(...command)).toMatchObject({ code: 1, stderr: expect.stringContaining('(ENOENT)') as string })
+    }
+    expect(await box.sluice('demo', '--folder', '/proc/x')).toMatchObject({ code: 2, stderr: expect.stringContaining('(ENOENT)') as string })
   })
 })
 
@@ -261,6 +304,7 @@ describe('caps', () => {
     await box.sluice('cap', 'set', '6GB/30days', '--on', 'metered')
     const named = await box.sluice('cap', 'set', '2GB/month', '--network', 'home', '--pace')
     expect(named.stdout).toContain('No network is called home yet: it counts nothing until one is')
+    expect(named.stdout.split('\n').filter((line) => line.length > 80)).toEqual([])
     await box.sluice('cap', 'set', '1GB/week', '--stream', 'a')
     expect(readSettings(box.state).caps).toEqual([
       { id: 'rolling-30.on.metered', limitBytes: 6e9, per: 'rolling', days: 30, on: 'metered' },

@@ -49,7 +49,7 @@ export function sandbox(more = '', stream = 'fidelity: bytes'): Sandbox {
 
 /** As if the service had run on the state folder once. */
 export function hasRun({ state }: Sandbox): void {
-  mkdirSync(state, { recursive: true })
+  mkdirSync(state, { recursive: true, mode: 0o700 })
   using journal = new Journal(journalPath(state))
   journal.setMeta('device', 'test')
 }

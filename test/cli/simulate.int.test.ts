@@ -29,7 +29,7 @@ describe('sluice simulate', () => {
   test('compares with another cap, which takes the place of the config’s, and prints JSON of a known shape', async () => {
     using box = sandbox('caps: [{ limit: 5 MB, per: day }]\ntimeZone: Europe/Berlin\n')
     const trace = writeTrace(box.folder, traceLines)
-    const { code, stdout } = await box.sluice('simulate', '--trace', trace, '--cap', '8MB/day', '--cap', '9 MB/30d', '--json')
+    const { code, stdout } = await box.sluice('simulate', '--trace', trace, '--cap', '8MB/day', '--cap', '9 MB/30 days', '--json')
     const { version, timeZone, results } = JSON.parse(stdout) as { version: number, timeZone: string, results: { name: string, days: { date: string, sentBytes: { free: number } }[] }[] }
     expect({ code, version, timeZone }).toEqual({ code: 0, version: 1, timeZone: 'Europe/Berlin' })
     expect(results.map(({ name }) => name)).toEqual(['as it is', 'with 8 MB/day, 9 MB/30d'])
@@ -53,14 +53,17 @@ describe('sluice simulate', () => {
     [['simulate'], /^sluice: name a trace with --trace FILE, or a month made up with --sample: office \(/],
     [['simulate', '--sample', 'moon'], /^sluice: there is no sample "moon"; allowed: office, train, limited-line, no-charger/],
     [['simulate', '--sample', 'train', '--seed', '-1'], /^sluice: "-1" is no seed/],
-    [['simulate', '--sample', 'train', '--cap', '3'], /^sluice: "3" is no cap: allowed are .*3GB\/month/],
+    [['simulate', '--sample', 'train', '--trace', 'x'], /^sluice: choose one of --trace and --sample$/],
+    [['simulate', '--sample', 'train', '--cap', '3'], /^sluice: "3" is no cap: allowed are .*5GB\/month/],
+    [['simulate', '--sample', 'train', '--cap', '10kB/day'], /^sluice: a cap takes at least \d+ kB: /],
     [['simulate', '--trace', '/nowhere'], /^sluice: cannot read \/nowhere \(ENOENT\)/],
     [['simulate', '--sample', 'train', '--html', '/nowhere/a.html'], /^sluice: cannot write \/nowhere\/a\.html \(ENOENT\)/],
   ])('%j is refused in words, with exit code 2', async (parameters, words) => {
     using box = sandbox()
     const { code, stdout, stderr } = await box.sluice(...parameters)
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
-    expect(stderr).toMatch(words)
+    expect(stderr.replaceAll('\n', ' ').trimEnd()).toMatch(words)
+    expect(stderr.split('\n').filter((line) => line.length > 80)).toEqual([])
   })
 
   test('a line of a trace that is wrong is refused with its number', async () => {

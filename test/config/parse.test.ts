@@ -93,6 +93,10 @@ test('an alias shares what it names, and is shown where it is used', () => {
   expect(origins.get('seal.age')).toEqual({ value: '7s', from: 'c:8' })
 })
 
+test('a fastest rate below what a little is by default slows both, and is no contradiction', () => {
+  expect(parseConfig(`${smallest}rate: { max: 10 kB/s }\n`, 'c', environment).config.rate.maxBytesPerSecond).toBe(10_000)
+})
+
 test('numbers keep the digits that were written', () => {
   const { config } = parseConfig(smallest.replace('notes\n', '007\n'), 'c', environment)
   expect(config.streams[0]?.name).toBe('007')
@@ -109,7 +113,7 @@ const topKeys = 'device, state, streams, destination, caps, power, network, cond
 const streamKeys = 'name, path, include, purpose, files, fidelity, networks, priority, optional, onSent, quiet'
 const nameRule = 'a name of at most 64 characters a-z, 0-9, ".", "_", "-", beginning with a letter or digit'
 const pathRule = 'the path of a folder: absolute, beginning with ~/, or relative to this file'
-const sizeRule = 'a size such as 5 GB, 4 MiB or 500 kB, of at least 100 kB'
+const sizeRule = 'a size such as 5 GB, 4 MiB or 500 kB, of at least 200 kB'
 const destinationRule = 'file:///absolute/path, or https://host/path'
 const ownFolder = 'a folder that shares nothing with any other of this file'
 const second = '  - { name: b, path: /data/b, purpose: p, files: whole }'
@@ -141,12 +145,12 @@ const wrong: readonly (readonly [text: string, problem: string])[] = [
   [withLine(6, ''), `1:1 destination: missing; allowed: ${destinationRule}`],
   [withLine(6, 'destination: /mnt/out'), `6:14 destination: found "/mnt/out"; allowed: ${destinationRule}`],
   [withLine(6, 'destination: http://x.example/'), `6:14 destination: found "http://x.example/"; http:// only to this machine itself (localhost); allowed: ${destinationRule}`],
-  [withLine(6, 'destination: https://x.example/?a=b'), `6:14 destination: found "https://x.example/?a=b"; allowed: ${destinationRule}`],
+  [withLine(6, 'destination: https://x.example/?a=b'), `6:14 destination: found "https://x.example/?…"; allowed: ${destinationRule}`],
   [withLine(6, 'destination: https://me:secret@x.example/'), `6:14 destination: found "https://…@x.example/"; a user and password are not taken here, where everyone sees them; allowed: ${destinationRule}`],
   [withLine(6, 'destination: s3://bucket/a'), `6:14 destination: found "s3://bucket/a"; not in this version; allowed: ${destinationRule}`],
   [withLine(6, 'destination: file://host/a'), `6:14 destination: found "file://host/a"; allowed: ${destinationRule}`],
   [withLine(6, 'destination: file:///a%2fb'), `6:14 destination: found "file:///a%2fb"; allowed: ${destinationRule}`],
-  [withLine(6, 'destination: file:///a?b'), `6:14 destination: found "file:///a?b"; allowed: ${destinationRule}`],
+  [withLine(6, 'destination: file:///a?b'), `6:14 destination: found "file:///a?…"; allowed: ${destinationRule}`],
   ['destination: file:///mnt/out', '1:1 streams: missing; allowed: a list of 1 to 100'],
   ['streams: []\ndestination: file:///mnt/out', '1:10 streams: found 0 items; allowed: 1 to 100'],
   ['streams: {}\ndestination: file:///mnt/out', '1:10 streams: found a map; allowed: a list'],
@@ -192,6 +196,7 @@ const wrong: readonly (readonly [text: string, problem: string])[] = [
   [withLine(7, 'power: { sendAboveBattery: 101% }'), '7:28 power.sendAboveBattery: found "101%"; allowed: whole percent from 0% to 100%'],
   [withLine(7, 'power: { sendAboveBattery: 0.4 }'), '7:28 power.sendAboveBattery: found "0.4"; allowed: whole percent from 0% to 100%'],
   [withLine(7, 'power: { lowBattery: 50% }'), '7:8 power.sendAboveBattery: found 40%, below lowBattery; allowed: 50% to 100%'],
+  [withLine(7, 'rate: { max: 10 kB/s, trickle: 32 kB/s }'), '7:32 rate.trickle: found 32 kB/s, above max; allowed: 1 kB/s to 10 kB/s'],
   [withLine(7, 'power:'), '7:7 power: found nothing; allowed: a map of sendAboveBattery, lowBattery, onPowerSaver, onUnknown'],
   [withLine(7, 'network: { onUnknown: maybe }'), '7:23 network.onUnknown: found "maybe"; allowed: metered, free'],
   [withLine(7, 'conditions: { network: wifi }'), '7:24 conditions.network: found "wifi"; allowed: free, metered, unknown, offline'],

@@ -3,7 +3,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { pauseStateOf, pauseStatePath, publishPause, samePauseState } from '../../src/control/pause-state.ts'
+import { changeSettings, pauseStateOf, pauseStatePath, publishPause, samePauseState } from '../../src/control/pause-state.ts'
+import { takeExclusive } from '../../src/journal/exclusive.ts'
 import { updateSettings } from '../../src/journal/settings.ts'
 
 let folder = ''
@@ -63,4 +64,15 @@ describe('the published pause', () => {
     expect(samePauseState(state, { ...state, at: 2 })).toBe(true)
     expect(samePauseState(state, { ...state, paused: true })).toBe(false)
   })
+})
+
+test('a change of the settings is told the time while it is the only one to change them', () => {
+  let isAlone: boolean | undefined
+  const clock = (): number => {
+    using other = takeExclusive(join(folder, 'settings.lock.sqlite'), 0)
+    isAlone ??= other === undefined
+    return 7
+  }
+  expect(changeSettings(folder, clock, (old, now) => ({ ...old, sendNow: { since: now, until: 9 } })).sendNow).toEqual({ since: 7, until: 9 })
+  expect(isAlone).toBe(true)
 })

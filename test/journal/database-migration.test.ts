@@ -65,7 +65,7 @@ function shapeOf(db: DatabaseSync): unknown[] {
 
 test('a journal of version 1 opens and keeps its packs, its head and every byte of its ledger', async () => {
   using journal = new Journal(await oldJournal())
-  const ledger = new Ledger(journal.db)
+  const ledger = new Ledger(journal)
   expect(journal.head()?.seq).toBe(3)
   expect(journal.unsent().map(({ id }) => id)).toEqual([4])
   expect(ledger.usedSince(now)).toBe(700)
@@ -93,7 +93,7 @@ test('a reader brings an older journal up to date, beside a service of the old v
   onTestFinished(() => { service.close() })
   const insert = service.prepare('INSERT INTO ledger (at, queue, pack, reserved_bytes) VALUES (?, ?, ?, ?)')
   using journal = new Journal(path, 'read')
-  const ledger = new Ledger(journal.db)
+  const ledger = new Ledger(journal)
   expect(ledger.usedSince(now)).toBe(700)
   insert.run(now + 3, 'any', 'p3', 20)
   expect(ledger.usedSince(now)).toBe(720)
@@ -110,5 +110,5 @@ test('a migration that fails in the middle leaves the journal as it was', async 
   db.exec('DROP TABLE ledger_use')
   db.close()
   using journal = new Journal(path)
-  expect(new Ledger(journal.db).usedSince(now)).toBe(700)
+  expect(new Ledger(journal).usedSince(now)).toBe(700)
 })

@@ -38,7 +38,7 @@ const same = (found: unknown, expected: unknown) => expect(plain(found)).toEqual
 
 function seal(id: number, rest: Partial<SealCommit> = {}, queue = 'any'): SealCommit {
   return {
-    pack: { id, queue, bodyHash: hashOf(`body ${id}`), bodyBytes: 100 * id, rawBytes: 1000 * id, newBytes: 10 * id, sealedAt: 5_000 + id },
+    pack: { id, queue, streams: ['pointer'], bodyHash: hashOf(`body ${id}`), bodyBytes: 100 * id, rawBytes: 1000 * id, newBytes: 10 * id, sealedAt: 5_000 + id },
     epoch: hashOf('epoch').subarray(0, 8), chunks: [], ordinals: new Map(), cursors: [], knownFiles: [], ...rest,
   }
 }
@@ -191,6 +191,61 @@ describe('packs', () => {
     expect(() => journal.transaction(() => journal.stamp(2, 1, Buffer.from('two')))).toThrow()
     expect(() => journal.commitSeal({ ...seal(3), pack: { ...seal(3).pack, bodyHash: seal(1).pack.bodyHash } })).toThrow()
     expect(journal.unsent().length).toBe(2)
+  })
+
+  test('that are lost go with all that their queue sealed later, and with every cursor and reference into them', async () => {
+    const journal = await newJournal()
+    const epochOf = (name: string) => hashOf(name).subarray(0, 8)
+    for (const queue of ['any', 'free']) journal.beginEpoch(queue, epochOf(queue), 1)
+    const sealOf = (id: number, queue: string, streams: string[], ...cursors: Cursor[]) => {
+      const { pack } = seal(id, {}, queue)
+      journal.commitSeal(seal(id, { pack: { ...pack, streams }, epoch: epochOf(queue), chunks: [hashOf(`${id}`)], cursors }))
+    }
+    sealOf(1, 'any', ['pointer'], cursor('arrived'))
+    journal.transaction(() => journal.markSent(1, { seq: 1, hash: hashOf('1') }, 1))
+    sealOf(2, 'any', ['pointer'], cursor('waits'))
+    sealOf(3, 'any', ['pointer'], cursor('lost'), cursor('goes on'), cursor('moved on'))
+    sealOf(4, 'free', ['screens'], cursor('of another', { stream: 'screens' }))
+    sealOf(5, 'any', ['pointer'], cursor('goes on', { offset: 20 }), cursor('later'))
+    // The config has put the stream into another queue.
+    sealOf(6, 'pointer', ['pointer'], cursor('moved on', { offset: 30 }))
+    expect(journal.dropLost([{ id: 3, queue: 'any' }]).map(({ id }) => id)).toEqual([3, 5])
+    expect(journal.unsent().map(({ id }) => id)).toEqual([2, 4, 6])
+    expect([...journal.all('pointer')].map(({ path }) => Buffer.from(path).toString()).sort()).toEqual(['arrived', 'waits'])
+    expect([...journal.all('screens')].length).toBe(1)
+    expect([journal.epoch('any'), journal.hasChunk(epochOf('any'), hashOf('1'))]).toEqual([undefined, false])
+    expect([journal.epoch('free')?.startedAt, journal.hasChunk(epochOf('free'), hashOf('4'))]).toEqual([1, true])
+  })
+
+  test('that are stamped are not dropped: only the destination knows whether it has them', async () => {
+    const journal = await newJournal()
+    journal.commitSeal(seal(1))
+    journal.commitSeal(seal(2))
+    journal.transaction(() => journal.stamp(1, 1, Buffer.from('one')))
+    expect(journal.dropLost([{ id: 1, queue: 'any' }]).map(({ id }) => id)).toEqual([2])
+    expect(journal.stamped()?.id).toBe(1)
+  })
+
+  test('are found by an index in whatever each tick asks, however many were sent', async () => {
+    const journal = await newJournal()
+    journal.commitSeal(seal(1))
+    const asked = new Set<string>()
+    const prepare = journal.db.prepare.bind(journal.db)
+    journal.db.prepare = (sql: string) => {
+      asked.add(sql)
+      return prepare(sql)
+    }
+    journal.backlog()
+    journal.waiting()
+    journal.unsent()
+    journal.unsentStreams()
+    journal.stamped()
+    journal.nextOf('any')
+    journal.nextSealNumber()
+    journal.arrivedVersions('pointer')
+    expect(asked.size).toBeGreaterThan(6)
+    const plans = [...asked].flatMap((sql) => prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...Array<null>((sql.match(/\?/g) ?? []).length).fill(null)))
+    expect(plans.map(({ detail }) => String(detail)).filter((detail) => /^SCAN (pack|cursor)/.test(detail))).toEqual([])
   })
 
   test('a transaction that throws leaves nothing: neither pack nor cursor nor chunk', async () => {

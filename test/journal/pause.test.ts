@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { endPastPause, endPause, startPause } from '../../src/journal/pause.ts'
+import { joinedSpans } from '../../src/capture/drop-spans.ts'
+import { endLost, endPastPause, endPause, startPause } from '../../src/journal/pause.ts'
 import { emptySettings } from '../../src/journal/settings.ts'
 import type { Settings } from '../../src/journal/settings.ts'
 
@@ -10,6 +11,10 @@ describe('the end of a pause', () => {
   test('of one that drops leaves behind what is to be dropped, until now or its own end', () => {
     expect(endPause(paused({ since: 10, captures: 'drop' }), 50)).toEqual({ ...emptySettings, dropped: [{ since: 10, until: 50 }] })
     expect(endPause(paused({ since: 10, until: 30, captures: 'drop' }), 50).dropped).toEqual([{ since: 10, until: 30 }])
+  })
+  test('before it began says that the clock was set back, unless it had not begun yet', () => {
+    expect(endPause(paused({ since: 9_000, captures: 'drop' }), 5_000).dropped).toEqual([{ since: 9_000, until: 5_000 }])
+    expect(endPause(paused({ since: 9_000, captures: 'drop' }), 8_800).dropped).toEqual([{ since: 8_800, until: 9_000 }])
   })
   test('of one that holds leaves nothing behind', () => {
     expect(endPause(paused({ since: 10, captures: 'hold' }), 50)).toEqual(emptySettings)
@@ -41,6 +46,24 @@ describe('pausing again', () => {
       paused({ since: 20, until: 90, captures: 'hold' }, [{ since: 10, until: 15 }]),
     )
   })
+})
+
+describe('a pause that captures know of and the settings do not', () => {
+  test('is dropped until now, or until the one that holds began', () => {
+    expect(endLost(emptySettings, [10], 50).dropped).toEqual([{ since: 10, until: 50 }])
+    expect(endLost(paused({ since: 30, captures: 'drop' }), [10, 30], 50)).toEqual(paused({ since: 30, captures: 'drop' }, [{ since: 10, until: 30 }]))
+    expect(endLost(paused({ since: 30, captures: 'hold' }), [10], 50).dropped).toEqual([{ since: 10, until: 50 }])
+  })
+  test('is no news when its end is known', () => {
+    const ended = { ...emptySettings, dropped: [{ since: 10, until: 20 }] }
+    expect(endLost(ended, [10], 50)).toBe(ended)
+  })
+})
+
+test('a pause in which the clock was set back stays apart, or makes what it is joined with one', () => {
+  const back = { since: 9_000, until: 100 }
+  expect(joinedSpans([back, { since: 50, until: 200 }, { since: 150, until: 300 }], 9)).toEqual([{ since: 50, until: 300 }, back])
+  expect(joinedSpans([back, { since: 50, until: 200 }], 1)).toEqual([{ since: 9_000, until: 50 }])
 })
 
 test('whatever is paused with drop stays to be dropped, in few spans that are sorted and apart', () => {

@@ -20,5 +20,5 @@ test('without a link the network is free, and says that none is used', async () 
   const sensor = networkSensor({
     destination: 'file:///srv/log', clock: () => 5, platform: 'linux', secret: () => new Uint8Array(32),
   })
-  expect(await sensor.read()).toEqual({ value: { cost: 'free' }, source: 'no link used', at: 5 })
+  expect(await sensor.read()).toEqual({ value: { cost: 'free' }, source: 'no link is used', at: 5 })
 })

@@ -191,5 +191,6 @@ describe('restoring', () => {
     expect(existsSync(join(out, '.pull~'))).toBe(false)
     await writeFile(join(out, 'file'), '')
     await expect(restored(await logOf([]), join(out, 'file'))).rejects.toMatchObject({ code: 'pull-target' })
+    if (process.platform === 'linux') await expect(restored(await logOf([]), '/proc/nowhere/out')).rejects.toMatchObject({ code: 'pull-target' })
   })
 })

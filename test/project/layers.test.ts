@@ -19,7 +19,7 @@ const pure = new Set([
   'src/power/on-mains.ts',
   'src/scheduler/conditions.ts', 'src/scheduler/explain.ts', 'src/scheduler/gate.ts', 'src/scheduler/reasons.ts',
   'src/scheduler/simulate/backlog.ts', 'src/scheduler/simulate/day.ts', 'src/scheduler/simulate/memory-usage.ts', 'src/scheduler/simulate/moment.ts', 'src/scheduler/simulate/page.ts', 'src/scheduler/simulate/picture.ts', 'src/scheduler/simulate/report.ts', 'src/scheduler/simulate/result.ts', 'src/scheduler/simulate/sample.ts', 'src/scheduler/simulate/simulated-judge.ts', 'src/scheduler/simulate/simulation.ts', 'src/scheduler/simulate/trace.ts',
-  'src/transfer/link/bucket.ts', 'src/transfer/link/wire-cost.ts', 'src/transfer/link/window.ts', 'src/transfer/link/yielding.ts', 'src/network/overrides.ts', 'src/capture/drop-store.ts', 'src/capture/holes.ts', 'src/control/networks.ts',
+  'src/transfer/link/bucket.ts', 'src/transfer/link/wire-cost.ts', 'src/transfer/link/window.ts', 'src/transfer/link/yielding.ts', 'src/network/overrides.ts', 'src/capture/drop-store.ts', 'src/capture/drop-spans.ts', 'src/capture/holes.ts', 'src/control/networks.ts',
   'src/scheduler/budget-findings.ts', 'src/scheduler/gentle.ts', 'src/scheduler/network-findings.ts', 'src/scheduler/power-findings.ts', 'src/scheduler/windows.ts',
   'src/network/hotspot.ts', 'src/network/links.ts', 'src/network/macos-facts.ts', 'src/network/manager-facts.ts', 'src/network/route-table.ts', 'src/network/windows-facts.ts',
   'src/power/cross-check.ts', 'src/power/pmset.ts', 'src/power/windows-power.ts', 'src/journal/pause.ts',

@@ -14,7 +14,7 @@ const halfHour = 30 * 60_000
 
 function situation(decisions: Readonly<Record<string, Decision>>, more: Partial<Situation> = {}): Situation {
   const queues = Object.entries(decisions).map(([name, decision]) => ({ streams: name.split('+'), decision, waiting: { bytes: 1.6e6 } }))
-  return { running: {}, queues, caps: [], ...more }
+  return { running: {}, queues, ...more }
 }
 
 const free = decide(open)
@@ -63,8 +63,8 @@ describe('explain', () => {
   })
 
   test('a service that does not run is the answer, whatever else holds', () => {
-    const { queues, caps } = situation({ mail: decide({ ...open, pause: { since: now } }) })
-    expect(explain({ queues, caps }, utc)[0]).toBe('Nothing is sent now, because Sluice is not running. Start it with: sluice run')
+    const { queues } = situation({ mail: decide({ ...open, pause: { since: now } }) })
+    expect(explain({ queues }, utc)[0]).toBe('Nothing is sent now, because Sluice is not running. Start it with: sluice run')
   })
 
   test('a reason of several groups is told once, and one of some says for which', () => {
@@ -114,6 +114,23 @@ describe('explain', () => {
     expect(nextChange(situation({ mail: decide({ ...open, window }) }, { window }), utc)).toBe('12:30, when the time for sending ends')
   })
 
+  test('while you paused, nothing but the end of the pause is a change, and without one there is none', () => {
+    const window = { isOpen: false, changesAt: now + 1000 }
+    const busy = { ...open, window, caps: [capUse({ usedBytes: 5e9, end: now + halfHour / 2 })], conditions: conditions({}, 'metered') }
+    const ending = decide({ ...busy, pause: { since: now, until: now + halfHour } })
+    expect(nextChange(situation({ mail: ending }, { window }), utc)).toBe('12:30, when the pause ends')
+    expect(nextChange(situation({ mail: decide({ ...busy, pause: { since: now } }) }, { window }), utc)).toBeUndefined()
+  })
+
+  test('that a cap which is not used up, or a time in which nothing is sent anyway, comes to its end is no change', () => {
+    const decision = decide({ ...open, caps: [capUse({ usedBytes: 0, end: now + halfHour })] })
+    expect(decision.changesAt).toBe(now + halfHour)
+    expect(nextChange(situation({ mail: decision }), utc)).toBeUndefined()
+    const window = { isOpen: true, changesAt: now + halfHour }
+    const held = decide({ ...open, window, conditions: conditions({}, 'metered') })
+    expect(nextChange(situation({ mail: held }, { window }), utc)).toBeUndefined()
+  })
+
   test('whatever the decision, every reason is named and no line is longer than 80 columns', () => {
     fc.assert(fc.property(inputs, inputs, (one, two) => {
       const decisions = { one: decide(one), two: decide(two) }
@@ -156,6 +173,8 @@ describe('each reason, as somebody reads it who has never heard of Sluice', () =
 test('a time is told on the worker’s clock, with the day when it is another and the year when it is another', () => {
   expect(timeInWords(now, { now, timeZone: 'Europe/Berlin' })).toBe('13:00')
   expect(timeInWords(now + 86_400_000, utc)).toBe('Tue 24 Nov, 12:00')
+  expect(timeInWords(now + 10_000, utc)).toBe('12:00:10')
+  expect([now - 10_000, now, now + 120_000].map((time) => timeInWords(time, utc))).toEqual(['11:59', '12:00', '12:02'])
   expect(timeInWords(Date.UTC(2025, 11, 31, 8), utc)).toBe('Wed 31 Dec 2025, 08:00')
 })
 

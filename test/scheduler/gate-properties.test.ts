@@ -87,7 +87,7 @@ describe('for any input', () => {
   test('what a send-now sets aside is what the table lets it, and nothing without one', () => {
     fc.assert(fc.property(anyInput, (input) => {
       const { setAside, reasons: counted } = decide(input)
-      const asked = input.sendNow !== undefined && input.sendNow.until > now
+      const asked = input.sendNow !== undefined && input.sendNow.since <= now && input.sendNow.until > now
       if (!asked) expect(setAside).toEqual([])
       else expect(counted.filter(({ code }) => yieldsToSendNow(code))).toEqual([])
       expect(setAside.filter(({ code }) => !yieldsToSendNow(code))).toEqual([])

@@ -124,6 +124,7 @@ describe('send-now', () => {
     const decision = decide({ ...examples.metered, sendNow })
     expect(decision).toMatchObject({ send: 'full', reasons: [], setAside: [{ code: 'metered' }], changesAt: now + hour })
     expect(codes(decide({ ...examples.metered, sendNow, now: now + hour }))).toEqual(['metered'])
+    expect(codes(decide({ ...examples.metered, sendNow, now: now - 2 * hour })), 'after the clock went back').toEqual(['metered'])
   })
   test('hard caps, pauses, an empty battery, roaming and what IT decided still hold', () => {
     const hard = ['cap-month', 'cap-rolling', 'paused', 'battery-low', 'roaming', 'over-limit', 'stream-off', 'stream-network', 'exempt-work', 'exempt-line'] as const
@@ -163,8 +164,8 @@ describe('unknown', () => {
   })
   test('a battery of unknown charge is as unknown as an unknown supply', () => {
     const input = { ...examples['power-unknown'], conditions: conditions({ supply: 'battery' as const }) }
-    expect(codes(decide(input))).toEqual(['power-unknown'])
-    expect(decide({ ...input, policy }).reasons).toEqual([])
+    expect(codes(decide(input))).toEqual(['on-battery', 'power-unknown'])
+    expect(decide({ ...input, policy })).toMatchObject({ prepare: 'trickle', send: 'full' })
   })
 })
 

@@ -49,6 +49,21 @@ test('a sensor that hangs keeps nobody waiting: its last answer counts until the
   expect((await third).value).toBe('metered')
 })
 
+test('a slow answer that says the same as the last one is told to nobody', async () => {
+  const { sensor, reads } = slow()
+  let told = 0
+  sensor.watch(() => { told++ })
+  const first = sensor.read()
+  reads[0]?.('free')
+  await first
+  await sensor.read()
+  reads[1]?.('free')
+  const third = sensor.read()
+  reads[2]?.('free')
+  await third
+  expect(told).toBe(0)
+})
+
 test('an answer that was asked for before a change does not stand for what came after it', async () => {
   const { sensor, reads, change } = slow()
   sensor.watch(() => {})

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { appendFileSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { expect, test } from 'vitest'
@@ -37,9 +37,30 @@ test('packs that were sealed under rules which the config no longer has leave by
   expect(bytesThere(place)).toBeGreaterThan(10_000)
 })
 
+test('what was packed with others stays when IT exempts one of the streams later, also after the journal is lost', async () => {
+  const place = await makePlace()
+  writeFileSync(join(place.log, 'a.log'), randomBytes(10_000))
+  writeFileSync(join(place.folder, 'a.bin'), randomBytes(10_000))
+  renameSync(join(place.folder, 'a.bin'), join(place.shots, 'a.bin'))
+  const config = readFileSync(place.configFile, 'utf8').replace(', networks: [free]', '')
+  const onNetwork = (network: string, more = ''): void =>
+    writeFileSync(place.configFile, `${config.replace('conditions: { power: mains }', `conditions: { power: mains, network: ${network} }`)}${more}`)
+  onNetwork('offline')
+  expect((await runOnce(place)).code).toBe(75)
+  onNetwork('free', 'exemptions: [{ because: sensitive-work, streams: [shots] }]\n')
+  expect((await runOnce(place)).code).toBe(75)
+  expect(bytesThere(place)).toBe(0)
+  for (const suffix of ['', '-wal', '-shm']) rmSync(join(place.state, `journal.sqlite${suffix}`), { force: true })
+  expect((await runOnce(place)).code).toBe(75)
+  expect(bytesThere(place)).toBe(0)
+  onNetwork('free')
+  expect((await runOnce(place)).code).toBe(0)
+  expect(bytesThere(place)).toBeGreaterThan(20_000)
+})
+
 test('a transfer is not stopped by its own reservation', async () => {
   const place = await makePlace({ more: 'caps: [{ limit: 600 kB, per: day }]\nnetwork: { onUnknown: free }' })
-  mkdirSync(place.state)
+  mkdirSync(place.state, { mode: 0o700 })
   writeFileSync(join(place.log, 'a.log'), randomBytes(1_000_000))
   const live = await goLive(place, { sealBytes: 4 << 20, permits: 2 })
   await live.gate.until(() => live.gate.slices.length === 2)

@@ -20,7 +20,7 @@ const mayMount = (() => {
 /** A disk of its own at a folder, until the test ends. */
 function mountSmall(folder: string, size: string): void {
   mkdirSync(folder, { recursive: true })
-  expect(spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', folder]).status).toBe(0)
+  expect(spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${size},mode=700`, 'tmpfs', folder]).status).toBe(0)
   onTestFinished(() => void spawnSync('umount', ['-l', folder]))
 }
 
@@ -52,7 +52,7 @@ async function makeSmall(which: 'spool' | 'destination' | 'state'): Promise<Smal
   const disk = join(base, which)
   mountSmall(disk, '4m')
   const place = await makePlace(which === 'state' ? { state: disk } : which === 'destination' ? { packs: join(disk, 'packs') } : {})
-  mkdirSync(place.state, { recursive: true })
+  mkdirSync(place.state, { recursive: true, mode: 0o700 })
   const elsewhere = join(base, 'elsewhere')
   mkdirSync(elsewhere)
   if (which === 'spool') symlinkSync(disk, join(place.state, 'spool'))

@@ -61,3 +61,29 @@ test('a journal that is lost after such a pause is rebuilt without what was drop
   expect((await runOnce(place)).code).toBe(0)
   expect((await arrived(place)).map((bytes) => bytes.equals(before))).toEqual([true])
 })
+
+test('a dropping pause is as long as was asked for', async () => {
+  const place = await makePlace()
+  const { stdout } = await sluice('pause', '1h', '--drop', '--json', '--config', place.configFile)
+  const { since, until } = JSON.parse(stdout) as { since: number; until: number }
+  expect(until - since).toBe(3_600_000)
+})
+
+test('settings that are deleted in a dropping pause, damaged or not, give nothing of it away', async () => {
+  const place = await makePlace()
+  const service = new Sluice('run', '--json', '--config', place.configFile)
+  await service.event(({ event }) => event === 'service.started')
+  await pause(place, '--drop')
+  await service.event((event) => event.event === 'send.held' && event.reasons.includes('paused'))
+  writeFileSync(join(place.log, 'a.log'), secret)
+  writeFileSync(join(place.state, 'settings.json'), '{')
+  await service.event((event) => event.event === 'send.held' && event.reasons.includes('settings-damaged'))
+  rmSync(join(place.state, 'settings.json'))
+  await service.event(({ event }) => event === 'capture.dropped')
+  writeFileSync(join(place.log, 'b.log'), after)
+  await service.event(({ event }) => event === 'pack.sent')
+  service.kill('SIGTERM')
+  await service.ended
+  expect((await runOnce(place)).code).toBe(0)
+  expect((await arrived(place)).map((bytes) => bytes.equals(after))).toEqual([true])
+})

@@ -176,7 +176,7 @@ export function ledgerBytes(place: Place): number {
   const path = journalPath(place.state)
   if (!existsSync(path)) return 0
   using journal = new Journal(path, 'read')
-  return new Ledger(journal.db).usedSince(0, {})
+  return new Ledger(journal).usedSince(0, {})
 }
 
 export interface PartsOptions {

@@ -5,7 +5,7 @@ import type { Destination, PackName } from '../../src/transfer/destination.ts'
 import { onTestFinished } from 'vitest'
 import { readSettings, watchSettings } from '../../src/journal/settings.ts'
 import { settable } from '../../src/scheduler/sensor.ts'
-import { Service } from '../../src/scheduler/service.ts'
+import { Service, type ServiceParts } from '../../src/scheduler/service.ts'
 import { memoryDestination } from '../../src/transfer/memory.ts'
 import { openParts, type Parts, type PartsOptions, type Place } from './harness.ts'
 
@@ -43,8 +43,11 @@ export class GatedDestination {
   readonly #news = new News()
   readonly #now: () => number
 
-  constructor(now: () => number) {
+  readonly #beforePut: () => void
+
+  constructor(now: () => number, beforePut: () => void = () => {}) {
     this.#now = now
+    this.#beforePut = beforePut
   }
 
   allow(permits: number): void {
@@ -64,6 +67,7 @@ export class GatedDestination {
     return {
       ...this.inner,
       put: async (pack, options = {}) => {
+        this.#beforePut()
         this.active++
         const read = async (offset: number, length: number): Promise<Uint8Array> => {
           await this.#news.until(() => this.permits > 0)
@@ -84,7 +88,7 @@ export class GatedDestination {
       },
       abandon: async (name) => {
         this.abandoned.push(name)
-        await this.inner.abandon(name)
+        return await this.inner.abandon(name)
       },
     }
   }
@@ -101,19 +105,25 @@ export interface Live {
   readonly ended: Promise<Decisions>
   stop(): void
   /** The number of the event that was looked for, once it is there; those before `from` do not count. */
-  event(isIt: (event: SluiceEvent) => boolean, from?: number): Promise<number>
+  readonly event: (isIt: (event: SluiceEvent) => boolean, from?: number) => Promise<number>
 }
 
 export interface LiveOptions extends PartsOptions {
   readonly once?: boolean
   readonly permits?: number
+  /** The network when it begins; free by default. */
+  readonly network?: NetworkState
+  /** Called with each transfer before it begins; what it throws fails it. */
+  readonly beforePut?: () => void
+  /** In place of what the service would have. */
+  readonly instead?: Partial<ServiceParts>
   readonly maxSpoolBytes?: number
 }
 
 /** A service as `assemble` builds it, with a destination, sensors and a clock that the test moves. It runs already. */
-export async function goLive(place: Place, { once = false, permits = Infinity, maxSpoolBytes = 1 << 30, ...options }: LiveOptions = {}): Promise<Live> {
+export async function goLive(place: Place, { once = false, permits = Infinity, maxSpoolBytes = 1 << 30, beforePut, instead, network: initial = { cost: 'free' }, ...options }: LiveOptions = {}): Promise<Live> {
   const now = options.now ?? Date.now
-  const gate = new GatedDestination(now)
+  const gate = new GatedDestination(now, beforePut)
   gate.permits = permits
   const events: SluiceEvent[] = []
   const news = new News()
@@ -124,10 +134,11 @@ export async function goLive(place: Place, { once = false, permits = Infinity, m
   const config = { ...(options.config ?? place.config), destination: 'memory:' }
   const parts = await openParts(place, { ...options, config, destination: gate.destination, now, emit, onPending: () => service.wake() })
   const power = settable<PowerState>({ supply: 'mains', saver: 'off' }, now)
-  const network = settable<NetworkState>({ cost: 'free' }, now)
+  const network = settable<NetworkState>(initial, now)
   const service: Service = new Service({
     ...parts, sensors: { power, network }, maxSpoolBytes, now, monotonic: () => performance.now(), random: () => 0, emit,
     settings: { read: () => readSettings(place.state), watch: (onChange) => watchSettings(place.state, onChange) },
+    ...instead,
   })
   const stop = new AbortController()
   const ended = once ? service.once(stop.signal).then(({ decisions }) => decisions) : service.run(stop.signal).then(() => service.decisions)

@@ -34,7 +34,7 @@ async function quietBytes(net: WireNetwork): Promise<number> {
 
 function ledgerBytes(state: string): number {
   using journal = new Journal(join(state, 'journal.sqlite'), 'read')
-  return new Ledger(journal.db).usedSince(0)
+  return new Ledger(journal).usedSince(0)
 }
 
 const why = whyNoWireNetwork()

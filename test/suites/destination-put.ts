@@ -127,16 +127,16 @@ export function describePutting(name: string, factory: () => Promise<PutUnderTes
       const { destination } = await create()
       const pack = packOf(1, randomBytes(200_000))
       await putAborting(destination, pack, 2)
-      await destination.abandon(pack.name)
+      expect(await destination.abandon(pack.name)).toBe(false)
       expect(await putCounting(destination, pack)).toBe(pack.sizeBytes)
     })
 
-    test('giving up a complete pack, or one that never began, changes nothing', async () => {
+    test('giving up a complete pack, or one that never began, changes nothing, and tells which it is', async () => {
       const { destination, content } = await create()
       const pack = packOf(1, randomBytes(1000))
-      await destination.abandon(pack.name)
+      expect(await destination.abandon(pack.name)).toBe(false)
       await destination.put(pack)
-      await destination.abandon(pack.name)
+      expect(await destination.abandon(pack.name)).toBe(true)
       await expectContent(content, pack)
     })
 

@@ -1,16 +1,9 @@
-import type { Scope, UsageSource } from '../../budget/usage.ts'
-import type { NetworkClass } from '../conditions.ts'
-
-/** Over which network bytes went, and whose they were. */
-export interface UsedOn {
-  readonly network?: string
-  readonly on: NetworkClass
-  readonly stream?: string
-}
+import type { Scope, UsageSource, Where } from '../../budget/usage.ts'
+import { isMeant } from '../../budget/usage.ts'
 
 /** What went over one route: times in order, and the bytes up to and including each. */
 interface Sums {
-  readonly route: UsedOn
+  readonly route: Where
   readonly times: number[]
   readonly totals: number[]
 }
@@ -19,7 +12,7 @@ interface Sums {
 export class MemoryUsage implements UsageSource {
   readonly #sums: Sums[] = []
 
-  add(at: number, route: UsedOn, bytes: number): void {
+  add(at: number, route: Where, bytes: number): void {
     const { times, totals } = this.#sumsOf(route)
     const index = firstAfter(times, at)
     if (index > 0 && times[index - 1] === at) {
@@ -35,7 +28,7 @@ export class MemoryUsage implements UsageSource {
   usedSince(at: number, scope: Scope): number {
     let used = 0
     for (const { route, times, totals } of this.#sums) {
-      if (!counts(scope, route)) continue
+      if (!isMeant(scope, route)) continue
       used += (totals.at(-1) ?? 0) - (totals[firstAfter(times, at - 1) - 1] ?? 0)
     }
     return used
@@ -44,27 +37,21 @@ export class MemoryUsage implements UsageSource {
   oldestSince(at: number, scope: Scope): number | undefined {
     let oldest: number | undefined
     for (const { route, times } of this.#sums) {
-      const time = counts(scope, route) ? times[firstAfter(times, at - 1)] : undefined
+      const time = isMeant(scope, route) ? times[firstAfter(times, at - 1)] : undefined
       if (time !== undefined) oldest = Math.min(oldest ?? time, time)
     }
     return oldest
   }
 
-  #sumsOf(route: UsedOn): Sums {
-    const { network, on, stream } = route
+  #sumsOf(route: Where): Sums {
+    const { network, on, streams } = route
     const known = this.#sums.find((each) =>
-      each.route.network === network && each.route.on === on && each.route.stream === stream)
+      each.route.network === network && each.route.on === on && each.route.streams?.join() === streams?.join())
     if (known) return known
     const made = { route, times: [], totals: [] }
     this.#sums.push(made)
     return made
   }
-}
-
-function counts(scope: Scope, route: UsedOn): boolean {
-  return (scope.network === undefined || scope.network === route.network)
-    && (scope.on === undefined || scope.on === route.on)
-    && (scope.stream === undefined || scope.stream === route.stream)
 }
 
 /** The index of the first time that is later than `at`. */

@@ -1,5 +1,6 @@
 import type { Config } from '../../../config/options.ts'
 import type { Cap, CapUse } from '../../budget/cap.ts'
+import type { Where } from '../../budget/usage.ts'
 import type { Stream } from '../../capture/stream.ts'
 import type { Settings } from '../../journal/settings.ts'
 import type { Conditions, NetworkState } from '../conditions.ts'
@@ -13,7 +14,7 @@ import { decide } from '../gate.ts'
 import { classOf } from '../network-findings.ts'
 import { queuesOf } from '../queues.ts'
 import { windowAt } from '../windows.ts'
-import { MemoryUsage, type UsedOn } from './memory-usage.ts'
+import { MemoryUsage } from './memory-usage.ts'
 
 /** What of the config decides what is sent when. */
 export type SimulatedConfig = Pick<Config,
@@ -39,7 +40,7 @@ export class SimulatedJudge {
   readonly #networkIds: ReadonlyMap<string, string>
   readonly #overrides: ReadonlyMap<string, 'free' | 'metered'>
   readonly #used = new MemoryUsage()
-  readonly #usedByAll = new MemoryUsage()
+  readonly #usedOfPlan = new MemoryUsage()
   #streams: readonly Stream[]
   #queues: readonly Queue[] = []
   #last = new Map<string, Decision>()
@@ -91,23 +92,28 @@ export class SimulatedJudge {
   }
 
   /** Where the bytes of a queue are counted on a network. */
-  routeOf({ streams }: Queue, { id, cost }: NetworkState): UsedOn {
-    const [first, ...others] = streams
+  routeOf({ streams }: Queue, { id, cost }: NetworkState): Required<Pick<Where, 'streams'>> & Where {
     return {
       ...(id !== undefined && { network: id }),
       on: classOf(cost, this.#config.network),
-      ...(first && others.length === 0 && { stream: first.name }),
+      streams: streams.map(({ name }) => name),
     }
   }
 
-  sent(at: number, route: UsedOn, bytes: number): void {
+  sent(at: number, route: Where, bytes: number): void {
     this.#used.add(at, route, bytes)
-    if (this.#config.plan) this.#usedByAll.add(at, route, bytes)
+    if (this.#isOnPlan(route.network)) this.#usedOfPlan.add(at, route, bytes)
   }
 
   /** What the person's own programs moved. */
   usedByPerson(at: number, network: NetworkState, bytes: number): void {
-    if (this.#config.plan && network.cost !== 'offline') this.#usedByAll.add(at, this.routeOf(noQueue, network), bytes)
+    if (network.cost !== 'offline' && this.#isOnPlan(network.id)) this.#usedOfPlan.add(at, this.routeOf(noQueue, network), bytes)
+  }
+
+  /** Whether the person's plan pays for a network. */
+  #isOnPlan(network: string | undefined): boolean {
+    const { plan } = this.#config
+    return plan !== undefined && (plan.network === undefined || this.#networkIds.get(plan.network) === network)
   }
 
   capUses(now: number): CapUse[] {
@@ -116,14 +122,14 @@ export class SimulatedJudge {
 
   /** The decision for each queue. `leastBytes` says what the next pack of a queue needs. */
   decide(now: number, said: Said, leastBytes: (queue: Queue) => number): ReadonlyMap<string, Decision> {
-    const uses = new Map(this.capUses(now).map((use, index) => [this.#caps[index], use]))
+    const uses = this.capUses(now)
     const plan = this.#planUse(now, said.conditions.network.value)
     const window = this.#windowAt(now)
     const decisions = new Map<string, Decision>()
     for (const queue of this.#queues) {
-      const streams = queue.streams.map(({ name }) => name)
-      const off = this.#settings.streamsOff.filter(({ stream }) => streams.includes(stream))
       const route = this.routeOf(queue, said.conditions.network.value)
+      const { streams } = route
+      const off = this.#settings.streamsOff.filter(({ stream }) => streams.includes(stream))
       decisions.set(queue.name, decide({
         ...said, now, plan, window,
         policy: this.#config,
@@ -132,7 +138,7 @@ export class SimulatedJudge {
           streams, networks: queue.networks,
           offSince: off.length > 0 ? Math.min(...off.map(({ since }) => since)) : undefined,
         },
-        caps: capsFor(this.#caps, { ...route, streams }, this.#networkIds).flatMap((cap) => uses.get(cap) ?? []),
+        caps: capsFor(uses, route, this.#networkIds),
         leastBytes: leastBytes(queue),
         previous: this.#last.get(queue.name),
       }))
@@ -143,10 +149,10 @@ export class SimulatedJudge {
 
   #planUse(now: number, network: NetworkState): PlanUse | undefined {
     const { plan, timeZone } = this.#config
-    if (!plan || (plan.network !== undefined && this.#networkIds.get(plan.network) !== network.id)) return undefined
-    const { keepPercent, ...cap } = plan
-    const use = capUse({ id: 'plan', ...cap }, now, timeZone, this.#usedByAll, this.#networkIds)
-    const { usedBytes, end, limitBytes } = use
+    if (!plan || !this.#isOnPlan(network.id)) return undefined
+    const { keepPercent, limitBytes, per, resetDay } = plan
+    const cap = { id: 'plan', limitBytes, per, ...(resetDay !== undefined && { resetDay }) }
+    const { usedBytes, end } = capUse(cap, now, timeZone, this.#usedOfPlan, this.#networkIds)
     return { limitBytes, usedBytes, keepBytes: limitBytes * keepPercent / 100, end }
   }
 

@@ -1,8 +1,8 @@
+import type { Where } from '../../budget/usage.ts'
 import type { NetworkClass, NetworkState, PowerState, Reading } from '../conditions.ts'
 import type { Decision } from '../gate.ts'
 import type { Queue } from '../queues.ts'
 import type { DayRow, WaitingFor } from './day.ts'
-import type { UsedOn } from './memory-usage.ts'
 import type { Moment } from './moment.ts'
 import type { SimulatedConfig, SimulatedSettings } from './simulated-judge.ts'
 import type { TraceEvent, TraceHeader } from './trace.ts'
@@ -44,7 +44,7 @@ export interface SentPiece {
   readonly clockAheadMs: number
   readonly bytes: number
   readonly queue: Queue
-  readonly route: UsedOn
+  readonly route: Where
   readonly arrived: boolean
 }
 
@@ -68,7 +68,7 @@ interface Piece {
   readonly bytes: number
   readonly end: number
   readonly bytesPerSecond: number
-  readonly route: UsedOn
+  readonly route: Where
 }
 
 /**

@@ -49,7 +49,7 @@ function periodName({ per, resetDay = 1 }: Cap, day: number): string {
 
 function isCounted(cap: Cap, { route, queue }: SentPiece, month: Month): boolean {
   const id = month.settings.networks.find(({ name }) => name === cap.network)?.id ?? cap.network
-  return (cap.network === undefined || id === route.network) && (cap.on === undefined || cap.on === route.on)
+  return (cap.network === undefined || route.network === undefined || id === route.network) && (cap.on === undefined || cap.on === route.on)
     && (cap.stream === undefined || queue.streams.some(({ name }) => name === cap.stream))
 }
 
