@@ -25,6 +25,7 @@ export class PlanWatch implements Disposable {
   readonly #options: PlanWatchOptions
   #state: PlanState | undefined
   #savedAt = -Infinity
+  #isReadable = true
 
   constructor(options: PlanWatchOptions) {
     this.#options = options
@@ -37,6 +38,7 @@ export class PlanWatch implements Disposable {
     const changed = this.#state?.network !== network
     if (this.#state && !changed && Math.abs(now - this.#state.at) < readMs) return
     const devices = await read().catch(() => undefined)
+    this.#isReadable = devices !== undefined
     if (!devices) return
     this.#state = countPlan(plan, this.#state, { devices, ...(network !== undefined && { network }) }, now, timeZone, networkIds())
     if (Math.abs(now - this.#savedAt) < saveMs) return
@@ -58,9 +60,13 @@ export class PlanWatch implements Disposable {
     this.#save()
   }
 
-  /** What is left of the plan; undefined before the first look, and on a network that it does not pay for. */
-  use(now: number, network: string | undefined): PlanUse | undefined {
+  /**
+   * What is left of the plan; undefined before the first look, and on a network that it does not pay for; `unknown` where
+   * the counters could never be read.
+   */
+  use(now: number, network: string | undefined): PlanUse | 'unknown' | undefined {
     const { plan, timeZone, networkIds } = this.#options
+    if (!this.#state && !this.#isReadable) return 'unknown'
     return this.#state && planUse(plan, this.#state, network, now, timeZone, networkIds())
   }
 }

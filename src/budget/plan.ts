@@ -85,10 +85,9 @@ export function planUse(
   }
 }
 
+/** Whether the plan pays for a network; for one that cannot be told it may. */
 function isOn(plan: Plan, network: string | undefined, networkIds: NetworkIds): boolean {
-  if (plan.network === undefined) return true
-  const id = networkIds.get(plan.network)
-  return id !== undefined && id === network
+  return plan.network === undefined || network === undefined || networkIds.get(plan.network) === network
 }
 
 function mergeDevices(known: readonly DeviceCounters[], found: readonly DeviceCounters[]): DeviceCounters[] {

@@ -115,7 +115,7 @@ export async function readStatus(
     caps: capStatus(config, settings, ledger, now),
     backlog: journal.waiting(),
     sent: { packs, packBytes, rawBytes, ...(lastSentAt !== undefined && { lastAt: lastSentAt }) },
-    ...(plan && { plan }),
+    ...(plan && plan !== 'unknown' && { plan }),
     today: { usedBytes: ledger.usedSince(periodAt({ per: 'day' }, now, config.timeZone).start) },
   }
 }

@@ -12,7 +12,9 @@ const capWords = {
 /** Which caps, and what of the person's own plan, leave nothing to send. Pure. */
 export function budgetFindings({ caps, plan, leastBytes = 1 }: GateInput): Finding[] {
   const found = caps.flatMap((cap) => capFinding(cap, leastBytes) ?? [])
-  if (plan && plan.limitBytes - plan.usedBytes < plan.keepBytes) {
+  if (plan === 'unknown') {
+    found.push({ code: 'plan', evidence: 'this machine’s counters cannot be read, so nobody knows what is left of your plan' })
+  } else if (plan && plan.limitBytes - plan.usedBytes < plan.keepBytes) {
     const evidence = `${formatBytes(plan.usedBytes)} of your plan of ${formatBytes(plan.limitBytes)} used, the last ${formatBytes(plan.keepBytes)} are kept for you`
     found.push({ code: 'plan', evidence, until: plan.end })
   }

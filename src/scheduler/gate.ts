@@ -84,7 +84,7 @@ export interface GateInput {
   readonly leastBytes?: number | undefined
   /** The caps that count for this queue on this network. */
   readonly caps: readonly CapUse[]
-  readonly plan?: PlanUse | undefined
+  readonly plan?: PlanUse | 'unknown' | undefined
   readonly faults: readonly Fault[]
   /** The last decision for this queue: keeps `since`, and thresholds from flapping. */
   readonly previous?: Decision | undefined

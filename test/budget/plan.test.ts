@@ -75,9 +75,9 @@ describe('a plan of one network', () => {
     expect(counted([on(phone, 0, now), on(home, 500, now + dayMs)], ofPhone)).toEqual([0, 0])
     expect(counted([on(phone, 0, now), on(phone, 500, now + dayMs)], ofPhone)).toEqual([0, 500])
   })
-  test('counts nothing when its network has no name yet, or cannot be told', () => {
+  test('counts nothing when its network has no name yet, and everything when the network cannot be told', () => {
     expect(counted([on(phone, 0, now), on(phone, 500, now + 1)], { ...plan, network: 'unnamed' })).toEqual([0, 0])
-    expect(counted([on(undefined, 0, now), on(undefined, 500, now + 1)], ofPhone)).toEqual([0, 0])
+    expect(counted([on(undefined, 0, now), on(undefined, 500, now + 1)], ofPhone)).toEqual([0, 500])
   })
   test('says nothing of another network', () => {
     const state = countPlan(ofPhone, undefined, { devices: [] }, now, 'UTC', ids)

@@ -136,6 +136,12 @@ describe('send-now', () => {
   })
 })
 
+describe('a data plan', () => {
+  test('of which nobody knows what is left holds sending, and says so', () => {
+    expect(decide({ ...open, plan: 'unknown' })).toMatchObject({ send: 'hold', prepare: 'full', reasons: [{ code: 'plan' }] })
+  })
+})
+
 describe('exemptions', () => {
   test('one for other streams, or that is over, exempts nobody', () => {
     const other = { because: 'sensitive-work' as const, streams: ['mail'] }
