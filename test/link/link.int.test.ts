@@ -84,7 +84,7 @@ describe.skipIf(why)(`a link, counted at the interface${why ? ` (${why})` : ''}`
     expect(packets.filter(({ at, payloadBytes }) => payloadBytes > 0 && at > stoppedAt + 250)).toEqual([])
   })
 
-  test('leaves a competing download at least 80 % of a shared line; other uploads do not', async () => {
+  test('leaves a competing download at least 80 % of a shared line; other uploads do not', { timeout: 240_000 }, async () => {
     await net().setCongestion('cubic')
     await net().setRate({ shared: { bytesPerSecond: 1_000_000, queueBytes: 200_000 } })
     onTestFinished(() => net().setRate())
