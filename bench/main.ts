@@ -1,8 +1,10 @@
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { bulk } from './bulk.ts'
+import { frames } from './frames.ts'
 import { idle } from './idle.ts'
 import { kernels } from './kernels.ts'
+import { lines } from './lines.ts'
 import { openCorpus } from './lib/corpus.ts'
 import type { Corpus } from './lib/corpus.ts'
 import { generateSession } from './lib/generated-session.ts'
@@ -13,8 +15,8 @@ import { wire } from './wire.ts'
 const usage = `npm run bench -- [--corpus DIR] [--full] [--only NAMES] [--keep]
 
 A session, a first upload, and the idle service, in a short form of about two
-minutes; --full: at full length, with the single large file, the kernels and the
-wire.
+minutes; --full: at full length, with the single large file, the kernels, the
+codecs for screenshots and JSON lines, and the wire.
 Without --corpus the session is generated. NAMES: contenders, as in session.ts.`
 
 interface Lengths {
@@ -37,6 +39,8 @@ async function all(corpus: Corpus, only: string | undefined, keep: boolean, isFu
   if (!isFull) return
   if (measuresSluice) await bulk({ sizeBytes: singleBytes, rounds: 1, level: 3, only: 'sluice', keep, single: true })
   await kernels({ corpus, limitBytes: 8 * 2 ** 20, only: undefined })
+  await frames({ corpus: corpus.folder, frames: 120, window: 4, run: 32 })
+  await lines({ corpus, generatedBytes: 4 * 2 ** 20, slices: [1, 20, 200], only: undefined })
   if (measuresSluice) await wire({ only: undefined })
 }
 

@@ -1,0 +1,81 @@
+import { Probabilities, type BitCoder } from './bit-coder.ts'
+import { frameFailed } from './frame.ts'
+import { unitColumns, unitsPerRow, type Picture } from './picture.ts'
+import { units } from './search.ts'
+
+/** Codes or decodes some pixels of one row. */
+interface PixelCoder {
+  span(pixels: Uint32Array, columns: number, from: number, to: number): void
+}
+
+/** Pixels of an earlier picture of the same shape, taken from so many rows further down. */
+export interface CopiedSource {
+  readonly pixels: Uint32Array
+  readonly rows: number
+}
+
+/**
+ * The one way through a picture, for both directions: row by row, first what each unit is made from, then the pixels
+ * of those that are coded. `sources` are given when decoding: then kinds and pixels are written.
+ */
+export function walk(coder: BitCoder, picture: Picture, kinds: Uint8Array, pixelCoder: PixelCoder, sources?: readonly CopiedSource[]): void {
+  const { pixels, columns, height } = picture
+  const perRow = unitsPerRow(picture)
+  const kindModel = new KindModel(coder, perRow)
+  for (let row = 0; row < height; row++) {
+    const firstUnit = row * perRow
+    for (let unit = firstUnit; unit < firstUnit + perRow; unit++) kinds[unit] = kindModel.code(kinds, unit)
+    for (let index = 0; index < perRow; index++) {
+      const from = row * columns + index * unitColumns
+      const to = row * columns + Math.min((index + 1) * unitColumns, columns)
+      const kind = kinds[firstUnit + index]!
+      if (kind === units.coded) pixelCoder.span(pixels, columns, from, to)
+      else if (sources) copy(pixels, kind, sources, columns, from, to)
+    }
+  }
+}
+
+/** Throws `codec-failed` when what is to be copied is not there. */
+function copy(pixels: Uint32Array, kind: number, sources: readonly CopiedSource[], columns: number, from: number, to: number): void {
+  if (kind === units.above) {
+    if (from < columns) throw frameFailed('the first row has none above')
+    pixels.copyWithin(from, from - columns, to - columns)
+    return
+  }
+  const source = sources[kind - units.firstSource]
+  if (!source) throw frameFailed(`there is no source ${kind - units.firstSource}`)
+  const start = from + source.rows * columns
+  if (start < 0 || start >= source.pixels.length) throw frameFailed('a unit is copied from outside its source')
+  pixels.set(source.pixels.subarray(start, start + to - from), from)
+}
+
+/** Kinds lie in patches: most are those of the unit above or to the left. */
+class KindModel {
+  readonly #coder: BitCoder
+  readonly #perRow: number
+  readonly #isAbove = new Probabilities(64)
+  readonly #isLeft = new Probabilities(32)
+  readonly #kinds = new Probabilities(4 * 8)
+
+  constructor(coder: BitCoder, perRow: number) {
+    this.#coder = coder
+    this.#perRow = perRow
+  }
+
+  /** The kind of `unit`; those before it are in `kinds`, and its own when encoding. */
+  code(kinds: Uint8Array, unit: number): number {
+    const kind = kinds[unit]!
+    const hasLeft = unit % this.#perRow > 0
+    const hasAbove = unit >= this.#perRow
+    const left = hasLeft ? kinds[unit - 1]! : units.firstSource
+    const above = hasAbove ? kinds[unit - this.#perRow]! : units.firstSource
+    const corner = hasLeft && hasAbove ? kinds[unit - this.#perRow - 1]! : units.firstSource
+    const nearby = Math.min(above, 3) * 4 + Math.min(left, 3)
+    const turns = above === corner ? 1 : 0
+    if (this.#coder.bit(this.#isAbove, nearby * 4 + (above === left ? 2 : 0) + turns, kind === above ? 1 : 0) === 1) return above
+    if (left !== above && this.#coder.bit(this.#isLeft, nearby * 2 + turns, kind === left ? 1 : 0) === 1) return left
+    let node = 1
+    for (let bit = 2; bit >= 0; bit--) node = node * 2 + this.#coder.bit(this.#kinds, Math.min(above, 3) * 8 + node, (kind >> bit) & 1)
+    return node & 7
+  }
+}
