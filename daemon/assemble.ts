@@ -16,7 +16,6 @@ import { zstdNative } from '../src/compress/zstd-native.ts'
 import { openState } from '../src/journal/open-state.ts'
 import { realDisk } from '../src/journal/real-disk.ts'
 import { emptySettings, readSettings, updateSettings, watchSettings } from '../src/journal/settings.ts'
-import { forgotten } from '../src/journal/pause.ts'
 import { lockState } from '../src/journal/state-lock.ts'
 import { networkSecret } from '../src/network/network-secret.ts'
 import { networkSensor } from '../src/network/network-sensor.ts'
@@ -142,8 +141,6 @@ export async function assemble({ config, emit, onProgress, onPause, sensors = ma
     streams: config.streams, cursors: journal, drops: journal.drops, emit, now, randomBytes, onPending: () => service.wake(),
   })
   const update = (change: (settings: Settings) => Settings): Settings => updateSettings(config.stateFolder, change)
-  // A new journal knows nothing of earlier pauses, and must not read what they dropped.
-  if (state.isNew && settingsOrNone(config.stateFolder).droppedBefore.length > 0) update(forgotten)
   const plan = planWatch(config, journal, (text) => journal.setMeta('plan', text))
   if (plan) stack.use(plan)
   const parts: ServiceParts = {

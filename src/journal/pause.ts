@@ -48,8 +48,3 @@ export function applied(settings: Settings, span: Span): Settings {
   const isIt = (other: Span): boolean => other.since === span.since && other.until === span.until
   return { ...settings, dropped: settings.dropped.filter((other) => !isIt(other)), droppedBefore: joinedSpans([...settings.droppedBefore, span], maxDropped) }
 }
-
-/** The settings for a journal that knows of no pause. Pure. */
-export function forgotten(settings: Settings): Settings {
-  return { ...settings, dropped: joinedSpans([...settings.droppedBefore, ...settings.dropped], maxDropped), droppedBefore: [] }
-}
