@@ -204,7 +204,11 @@ function meterOf(limitBytes: number): { readonly meter: Meter, readonly charged:
     charged += bytes
     return true
   }
-  return { meter: { charge, correct: charge }, charged: () => charged }
+  const correct = (delta: number) => {
+    charged += delta
+    return charged <= limitBytes
+  }
+  return { meter: { charge, correct }, charged: () => charged }
 }
 
 async function expectContent(content: (name: PackName) => Promise<Buffer>, pack: TestPack): Promise<void> {

@@ -55,6 +55,9 @@ const lookMs = { yielding: 250, counting: 1000 }
 /** Below the 5 s after which common servers hang up, which costs bytes that nobody asked for. */
 const keepAliveMs = 4000
 
+/** After so many looks that nobody answered in time, an estimate has to do. One is a busy moment of this machine. */
+const mostUnanswered = 5
+
 /** Near the end of a cap slices shrink; what is smaller costs more for its headers than it brings over. */
 const leastSliceBytes = 4096
 
@@ -76,8 +79,10 @@ class MeteredLink implements Link, Toll {
   /** Moved while there was nobody to charge. */
   #owedBytes = 0
   #timer: NodeJS.Timeout | undefined
-  /** Whether the last look told anything; without figures nothing but the meter holds a connection back. */
+  /** Whether looks tell anything; without figures nothing but the meter holds a connection back. */
   #canLook = true
+  /** Looks in a row that nobody answered. */
+  #unanswered = 0
 
   constructor({ clock, tls = {}, rate, figures = socketFigures(process.platform) }: LinkOptions) {
     this.#clock = clock
@@ -252,7 +257,9 @@ class MeteredLink implements Link, Toll {
     })
     const at = this.#clock()
     const found = await this.#figures.read(asked.map(({ localPort }) => localPort))
-    this.#canLook = asked.length === 0 || found.size > 0
+    this.#unanswered = found ? 0 : this.#unanswered + 1
+    this.#canLook = found ? asked.length === 0 || found.size > 0 : this.#unanswered < mostUnanswered
+    if (!found) return
     for (const { connection, localPort, traffic } of asked) {
       const figures = found.get(localPort)
       if (!figures || !this.#connections.has(connection)) continue

@@ -28,9 +28,10 @@ export interface SocketFigures {
 /** Where figures come from. */
 export interface FigureSource {
   /**
-   * The figures of the connections with these local ports. Those that it cannot tell are missing. One call at a time.
+   * The figures of the connections with these local ports. Those that it cannot tell are missing; undefined when nobody
+   * answered in time, which says nothing. One call at a time.
    */
-  read(localPorts: readonly number[]): Promise<ReadonlyMap<number, SocketFigures>>
+  read(localPorts: readonly number[]): Promise<ReadonlyMap<number, SocketFigures> | undefined>
   /** Ends what it keeps running between calls; the next call begins anew. */
   rest(): void
 }
@@ -57,12 +58,13 @@ class SsFigures implements FigureSource {
   #shell: ChildProcessByStdio<Writable, Readable, null> | undefined
   #isMissing = false
 
-  async read(localPorts: readonly number[]): Promise<ReadonlyMap<number, SocketFigures>> {
+  async read(localPorts: readonly number[]): Promise<ReadonlyMap<number, SocketFigures> | undefined> {
     if (localPorts.length === 0 || this.#isMissing) return new Map()
     this.#shell ??= this.#start()
     const text = await answer(this.#shell, `( ${localPorts.map((port) => `sport = :${port}`).join(' or ')} )\n`)
-    if (text === undefined) this.rest()
-    return parseSocketFigures(text ?? '')
+    if (text !== undefined) return parseSocketFigures(text)
+    this.rest()
+    return this.#isMissing ? new Map() : undefined
   }
 
   rest(): void {
