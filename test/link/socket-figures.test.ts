@@ -17,7 +17,7 @@ describe('what ss prints', () => {
     const figures = parseSocketFigures(`${printed.lossy}\n${printed.new}\nend\n`)
     expect(figures.get(41522)).toEqual({
       sentBytes: 1_289_372, retransmittedBytes: 63_712, retransmittedSegments: 44, receivedBytes: 1791, segmentsOut: 903, segmentsIn: 722,
-      unackedSegments: 6, queuedBytes: 43_440, segmentBytes: 1448, timestamps: true, rttMs: 0.143, leastRttMs: 0.064,
+      unackedSegments: 6, queuedBytes: 43_440, segmentBytes: 1448, timestamps: true, rttMs: 0.143, leastRttMs: 0.064, deliveredBytesPerMs: 36_938.42,
     })
     expect(figures.get(50112)).toMatchObject({ sentBytes: 0, segmentsOut: 1, segmentsIn: 0, timestamps: false, leastRttMs: 0 })
     expect(figures.get(50112)).not.toHaveProperty('rttMs')

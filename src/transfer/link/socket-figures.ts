@@ -23,6 +23,8 @@ export interface SocketFigures {
   readonly rttMs?: number
   /** Least round trip that the kernel remembers, milliseconds; 0 until one was measured. */
   readonly leastRttMs: number
+  /** What the congestion control let through of late; missing while it was kept waiting for bytes. */
+  readonly deliveredBytesPerMs?: number
 }
 
 /** Where figures come from. */
@@ -115,6 +117,7 @@ export function parseSocketFigures(text: string): Map<number, SocketFigures> {
 }
 
 function parseLine(line: string, queuedBytes: number): SocketFigures {
+  const rate = /\sdelivery_rate (\d+)bps(?!.*\sapp_limited)/.exec(line)?.[1]
   const rtt = /\srtt:([\d.]+)/.exec(line)?.[1]
   return {
     sentBytes: figure(line, 'bytes_sent'),
@@ -129,6 +132,7 @@ function parseLine(line: string, queuedBytes: number): SocketFigures {
     timestamps: /\sts\s/.test(line),
     leastRttMs: Number(/\sminrtt:([\d.]+)/.exec(line)?.[1] ?? 0),
     ...(rtt === undefined ? {} : { rttMs: Number(rtt) }),
+    ...(rate === undefined ? {} : { deliveredBytesPerMs: Number(rate) / 8000 }),
   }
 }
 
