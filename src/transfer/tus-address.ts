@@ -9,7 +9,8 @@ export function parseTusAddress(address: string): URL | undefined {
   return authorizationOf(url) === null ? undefined : url
 }
 
-function isLoopback(hostname: string): boolean {
+/** Whether a host name of a URL is this machine itself. */
+export function isLoopback(hostname: string): boolean {
   return /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)
 }
 

@@ -1,4 +1,6 @@
-import { SluiceError, systemCode, type ErrorDetails } from '../observe/error.ts'
+import type { ErrorCode } from '../observe/error-codes.ts'
+import { SluiceError, type ErrorDetails } from '../observe/error.ts'
+import { refusalOf } from './refusal.ts'
 
 /** What a server answered; the names of the headers are in lower case. */
 export interface Answer {
@@ -55,94 +57,118 @@ function redirectHost(answer: Answer, url: string): string {
 /** What an answer that is no success means. `doing` completes "did not let Sluice …". */
 export function statusError(answer: Answer, url: string, doing: string, now: number): SluiceError {
   const { status } = answer
-  const data = { status, ...retryAfter(answer, now) }
-  const transient = { transient: true, data }
-  switch (status) {
-    case 401: case 407:
-      return refused(`${url} did not let Sluice ${doing}: it wants a user and password, or other ones (${status}).`, { data })
-    case 403:
-      return refused(`${url} did not let Sluice ${doing}: it forbids it (403). Ask whoever runs it for access.`, { data })
-    case 404: case 410:
-      return refused(`${url} did not let Sluice ${doing}: it has no uploads at that address (${status}). Check the address.`, { data })
-    case 413:
-      return refused(`${url} did not let Sluice ${doing}: the pack is larger than it takes (413). Make seal.size smaller, or ask whoever runs it.`, { data })
-    case 507:
-      return new SluiceError('destination-full', `No room left at ${url} (507).`, transient)
-    case 429:
-      return unreachable(url, 'It asks to be sent less often (429).', { data })
-    case 408: case 423: case 425:
-      return unreachable(url, `It is busy with an earlier request (${status}).`, { data })
-    default:
-      return status >= 500
-        ? unreachable(url, `It has trouble of its own (${status}).`, { data })
-        : refused(`${url} did not let Sluice ${doing}: it answered ${status}, which Sluice has no way to deal with. Is it a tus 1.0 server?`, { data })
+  const refusal = refusalOf(answer)
+  const data = { status, ...(refusal && { refusal: refusal.code }), ...retryAfter(answer, now) }
+  const meaning = (refusal && refusals.get(refusal.code)) ?? statuses[status]
+    ?? (status >= 500 ? failing : strange)
+  const { code, transient = false, words } = meaning
+  const clock = code === 'credential-refused' || code === 'destination-forbidden' ? clockNote(answer, now) : ''
+  const sentence = transient ? `${url} cannot go on: ${words}` : `${url} did not let Sluice ${doing}: ${words}`
+  return new SluiceError(code, `${sentence} (${status}${refusal ? `, ${refusal.code}` : ''}).${clock}`, { transient, data })
+}
+
+interface Meaning {
+  readonly code: ErrorCode
+  readonly transient?: true
+  /** Completes a sentence. */
+  readonly words: string
+}
+
+const failing: Meaning = { code: 'destination-failing', transient: true, words: 'it has trouble of its own' }
+const strange: Meaning = { code: 'destination-refused', words: 'Sluice has no way to deal with its answer; is it a server for tus 1.0?' }
+const forbidden: Meaning = { code: 'destination-forbidden', words: 'it forbids that to this device; ask whoever runs it' }
+const unknown: Meaning = { code: 'credential-refused', words: 'it does not accept the credential, or the user and password, that were shown' }
+const tooLarge: Meaning = { code: 'pack-too-large', words: 'the pack is larger than it takes; ask whoever runs it, or make seal.size smaller' }
+const full: Meaning = { code: 'destination-full', transient: true, words: 'it has no room left' }
+const busy: Meaning = { code: 'destination-busy', transient: true, words: 'it asks to be sent less often' }
+const occupied: Meaning = { code: 'destination-busy', transient: true, words: 'it is busy with an earlier request' }
+
+const statuses: Readonly<Record<number, Meaning>> = {
+  401: unknown,
+  403: forbidden,
+  404: { code: 'destination-missing', words: 'it has no uploads at that address; check the address' },
+  407: { code: 'proxy-refused', words: 'the proxy wants a user and password, or other ones' },
+  408: occupied,
+  410: { code: 'destination-missing', words: 'it has no uploads at that address any more; check the address' },
+  413: tooLarge,
+  423: occupied,
+  425: occupied,
+  429: busy,
+  507: full,
+}
+
+/** The codes of docs/collector-api.md, which say more than a status does. */
+const refusals: ReadonlyMap<string, Meaning> = new Map(Object.entries<Meaning>({
+  'credential-refused': unknown,
+  'token-refused': { code: 'credential-refused', words: 'it does not accept the token, which may be used up or too old; ask your IT for a new one' },
+  'device-known': { code: 'credential-refused', words: 'it knows a device of this name already; ask your IT for a token made for this device, or choose another name' },
+  'forbidden': forbidden,
+  'log-gap': { code: 'destination-behind', words: 'packs that were sent before are not there' },
+  'log-forked': { code: 'destination-ahead', words: 'another pack has this place in the log' },
+  'pack-too-large': tooLarge,
+  'header-mismatch': { code: 'destination-refused', words: 'the pack says something else of itself than its name; ask whoever runs it' },
+  'upload-locked': occupied,
+  'rate-limited': busy,
+  'stopping': { code: 'destination-failing', transient: true, words: 'it is about to stop' },
+  'store-unreachable': { code: 'destination-failing', transient: true, words: 'it cannot reach the place where it keeps packs' },
+  'quota-full': { code: 'destination-full', transient: true, words: 'what this device may keep there is used up' },
+}))
+
+/** Clocks that differ by less are taken to agree. */
+const clockToleranceMs = 5 * 60_000
+
+/** How far this machine's clock is ahead of an answer's (RFC 9110, 6.6.1), milliseconds; undefined where they agree or it tells none. */
+export function clockSkew(answer: Answer, now: number): number | undefined {
+  const skewMs = now - Date.parse(headerOf(answer, 'date') ?? '')
+  return Math.abs(skewMs) > clockToleranceMs ? skewMs : undefined
+}
+
+/** What a server's answers told of its clock: a certificate that is refused later may only seem too old. */
+export class ServerClock {
+  readonly #now: () => number
+  #skewMs: number | undefined
+
+  constructor(now: () => number) {
+    this.#now = now
   }
+
+  /** How far this machine's clock is ahead, milliseconds; undefined where the two agree or that is not known. */
+  get skewMs(): number | undefined {
+    return this.#skewMs
+  }
+
+  see(answer: Answer): void {
+    if (headerOf(answer, 'date') !== undefined) this.#skewMs = clockSkew(answer, this.#now())
+  }
+}
+
+function clockNote(answer: Answer, now: number): string {
+  const skewMs = clockSkew(answer, now)
+  return skewMs === undefined ? '' : ` This machine’s clock is ${skewInWords(skewMs)} its clock.`
+}
+
+/** `3 h ahead of`, `2 d behind` */
+function skewInWords(skewMs: number): string {
+  const minutes = Math.round(Math.abs(skewMs) / 60_000)
+  const size = minutes < 120 ? `${minutes} min` : minutes < 48 * 60 ? `${Math.round(minutes / 60)} h` : `${Math.round(minutes / 1440)} d`
+  return `${size} ${skewMs > 0 ? 'ahead of' : 'behind'}`
+}
+
+/** `clock-wrong` for a refusal that comes of it. `skewMs`: how far this machine's clock is ahead, where that is known. */
+export function clockWrong(url: string, skewMs: number | undefined, details: ErrorDetails = {}): SluiceError {
+  const far = skewMs === undefined ? 'is too far off for' : `is ${skewInWords(skewMs)} that of`
+  const data = { ...details.data, ...(skewMs !== undefined && { skewMs }) }
+  return new SluiceError('clock-wrong', `This machine’s clock ${far} ${url}, so nothing was sent. Set its date and time.`, { ...details, data })
 }
 
 /** Longest wait that is believed, a day: a wrong clock or a wrong header must not silence a device for good. */
 const longestRetryAfterMs = 24 * 3600_000
 
 /** `Retry-After` (RFC 9110, 10.2.3): seconds or a date. */
-function retryAfter(answer: Answer, now: number): { readonly retryAfterMs?: number } {
+export function retryAfter(answer: Answer, now: number): { readonly retryAfterMs?: number } {
   const text = headerOf(answer, 'retry-after')?.trim() ?? ''
   const delay = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now
   return Number.isNaN(delay) ? {} : { retryAfterMs: Math.min(Math.max(0, delay), longestRetryAfterMs) }
-}
-
-/** What a connection that failed means. Errors of Sluice's own, also as a cause, are handed back as they are. */
-export function connectionError(error: unknown, url: string): SluiceError {
-  const own = causesOf(error).find((cause) => cause instanceof SluiceError)
-  if (own) return own
-  const code = causesOf(error).map(systemCode).find((found) => found !== undefined) ?? 'unknown'
-  const details = { cause: error, data: { errno: code } }
-  const certificate = certificateFault(code)
-  if (certificate !== undefined) {
-    return refused(
-      `The certificate of ${url} ${certificate} (${code}). Nothing is sent to a server that cannot prove who it is. `
-      + 'On a network with a login page, as in a hotel, log in first.', details,
-    )
-  }
-  return unreachable(url, connectionFaults[code] ?? `The connection failed (${code}).`, details)
-}
-
-/** An error with its causes, outermost first; a circle ends it. */
-function causesOf(error: unknown): unknown[] {
-  const found: unknown[] = []
-  for (let at = error; at !== undefined && !found.includes(at); at = at instanceof Error ? at.cause : undefined) found.push(at)
-  return found
-}
-
-const connectionFaults: Readonly<Record<string, string>> = {
-  ENOTFOUND: 'No server has that name, or this machine is offline.',
-  EAI_AGAIN: 'Its name cannot be looked up now; is this machine online?',
-  ECONNREFUSED: 'Nothing accepts connections there.',
-  ECONNRESET: 'The connection was cut.',
-  EPIPE: 'The connection was cut.',
-  UND_ERR_SOCKET: 'The connection was cut.',
-  ETIMEDOUT: 'It did not answer in time.',
-  UND_ERR_CONNECT_TIMEOUT: 'It did not answer in time.',
-  EHOSTUNREACH: 'There is no way to it from this network.',
-  ENETUNREACH: 'There is no way to it from this network.',
-  EPROTO: 'It does not speak TLS; is the port right?',
-  ERR_SSL_WRONG_VERSION_NUMBER: 'It does not speak TLS; is the port right?',
-}
-
-const certificateFaults: Readonly<Record<string, string>> = {
-  CERT_HAS_EXPIRED: 'has expired, or this machine’s clock is wrong',
-  CERT_NOT_YET_VALID: 'is not valid yet, or this machine’s clock is wrong',
-  CERT_REVOKED: 'was revoked',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'is for another name',
-  HOSTNAME_MISMATCH: 'is for another name',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'is self-signed',
-  SELF_SIGNED_CERT_IN_CHAIN: 'comes from an authority of its own that this machine does not know',
-}
-
-/** Completes "the certificate …"; undefined for a code that is none of a certificate. */
-function certificateFault(code: string): string | undefined {
-  if (certificateFaults[code] !== undefined) return certificateFaults[code]
-  return /^(UNABLE_TO_(GET|VERIFY|DECRYPT|DECODE)|CERT_|CRL_|INVALID_(CA|PURPOSE))/.test(code)
-    ? 'comes from an authority that this machine does not know, or is damaged'
-    : undefined
 }
 
 export function refused(message: string, details: ErrorDetails = {}): SluiceError {

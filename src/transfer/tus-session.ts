@@ -4,8 +4,10 @@ import { SluiceError } from '../observe/error.ts'
 import type { RequestOptions } from './destination.ts'
 import { stopIfAborted } from './destination-rules.ts'
 import type { Link } from './link/link.ts'
+import { sleep } from './link/pacer.ts'
 import type { Meter } from './meter.ts'
-import { connectionError, portalError, unreachable, type Answer } from './tus-answer.ts'
+import { portalError, unreachable, type Answer, type ServerClock } from './tus-answer.ts'
+import { connectionError } from './connection-error.ts'
 
 /** How long is waited for what, in milliseconds. */
 export interface Patience {
@@ -19,18 +21,32 @@ export interface Patience {
    * a distant server cannot answer.
    */
   readonly stopMs: number
+  /**
+   * In all, for an upload that another request still writes to, such as one that was cut and that the server has not
+   * noticed. Longer, and a lock that nobody holds keeps the queue up; then it is tried again later, as after other errors.
+   */
+  readonly lockMs: number
 }
 
-export const patience: Patience = { answerMs: 30_000, progressMs: 60_000, stopMs: 100 }
+export const patience: Patience = { answerMs: 30_000, progressMs: 60_000, stopMs: 100, lockMs: 5000 }
 
 /** Most of an answer that is read: none that Sluice needs is longer, and a portal's pages cost as much as other bytes. */
 const answerBytes = 4 << 10
 
 export interface Question {
-  readonly method: 'GET' | 'HEAD' | 'POST' | 'PATCH' | 'DELETE'
+  readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly url: URL
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: AsyncIterable<Uint8Array>
+  /** Most of the answer that is read; `answerBytes` by default. */
+  readonly answerBytes?: number
+  /** Finds an answer that is none of the server's; by default what is no tus server's. */
+  readonly impostor?: (answer: Answer, server: string) => SluiceError | undefined
+}
+
+/** An answer with all that was read of it. */
+export interface Received extends Answer {
+  readonly bytes: Buffer
 }
 
 export interface SessionOptions extends RequestOptions {
@@ -39,7 +55,12 @@ export interface SessionOptions extends RequestOptions {
   readonly server: string
   readonly authorization: string | undefined
   readonly patience: Patience
+  /** What is known of the server's clock. */
+  readonly clock?: ServerClock
 }
+
+/** Doubled with each that follows: most locks end as soon as a server notices that a connection was cut. */
+const firstLockWaitMs = 250
 
 const freeOfCharge: Meter = { charge: () => true, correct: () => true }
 
@@ -49,6 +70,7 @@ export class Session implements AsyncDisposable {
   readonly #use: AsyncDisposable
   readonly #cut = new AbortController()
   #refused = false
+  readonly #lock = { waitMs: firstLockWaitMs, waitedMs: 0 }
   #watchdog: NodeJS.Timeout | undefined
   #stopping: NodeJS.Timeout | undefined
 
@@ -80,7 +102,7 @@ export class Session implements AsyncDisposable {
    * The answer to a question, whatever its status. Throws `aborted`, `captive-portal`, and what a failed connection
    * means. Redirects are not followed.
    */
-  async ask(question: Question): Promise<Answer> {
+  async ask(question: Question): Promise<Received> {
     const { signal, server } = this.#options
     this.#stopIfOver()
     const waitMs = question.body ? this.#options.patience.progressMs : this.#options.patience.answerMs
@@ -89,16 +111,38 @@ export class Session implements AsyncDisposable {
     }, waitMs)
     try {
       const answer = await this.#exchange(question)
-      const portal = portalError(answer, server, question.headers?.['tus-resumable'] !== undefined)
+      this.#options.clock?.see(answer)
+      const { impostor = (found) => portalError(found, server, question.headers?.['tus-resumable'] !== undefined) } = question
+      const portal = impostor(answer, server)
       if (portal) throw portal
       return answer
     } catch (error) {
       stopIfAborted(signal)
       this.#stopIfOver()
-      throw connectionError(error, server)
+      throw connectionError(error, server, this.#options.clock?.skewMs)
     } finally {
       clearTimeout(this.#watchdog)
     }
+  }
+
+  /** As `ask`, and again after a while as long as another request holds the upload. */
+  async askPatiently(question: Question): Promise<Answer> {
+    for (;;) {
+      const answer = await this.ask(question)
+      if (answer.status !== 423 || !await this.outwaitLock()) return answer
+    }
+  }
+
+  /** Waits a while for a lock to end; false once there is no patience left for that. Throws `aborted`. */
+  async outwaitLock(): Promise<boolean> {
+    const { signal, patience: { lockMs } } = this.#options
+    const { waitMs, waitedMs } = this.#lock
+    if (waitedMs + waitMs > lockMs) return false
+    this.#lock.waitedMs += waitMs
+    this.#lock.waitMs *= 2
+    await sleep(waitMs, signal ? AbortSignal.any([this.#cut.signal, signal]) : this.#cut.signal)
+    this.#stopIfOver()
+    return true
   }
 
   /** Whether nothing more may be sent, because the meter refused or nothing moved. */
@@ -111,13 +155,15 @@ export class Session implements AsyncDisposable {
     if (this.#cut.signal.reason instanceof SluiceError) throw this.#cut.signal.reason
   }
 
-  async #exchange({ method, url, headers, body }: Question): Promise<Answer> {
-    const { link, authorization } = this.#options
+  async #exchange({ method, url, headers, body, answerBytes: most = answerBytes }: Question): Promise<Received> {
+    const { link, authorization, server } = this.#options
+    // What is secret is for this server alone.
+    const authorized = authorization !== undefined && url.origin === new URL(server).origin
     const options: Dispatcher.RequestOptions = {
       origin: url.origin,
       path: url.pathname + url.search,
       method,
-      headers: { ...headers, ...(authorization !== undefined && { authorization }) },
+      headers: { ...headers, ...(authorized && { authorization }) },
       signal: this.#cut.signal,
       headersTimeout: 0, // the watchdog’s work: it knows a low rate from a server that does not move
       bodyTimeout: 0,
@@ -126,7 +172,8 @@ export class Session implements AsyncDisposable {
       ...(body && { body: this.#watched(body) as unknown as Readable }),
     }
     const { statusCode, headers: received, body: rest } = await link.dispatcher.request(options)
-    return { status: statusCode, headers: received, text: await beginningOf(rest) }
+    const bytes = await beginningOf(rest, most, () => this.#watchdog?.refresh())
+    return { status: statusCode, headers: received, text: bytes.toString('utf8', 0, answerBytes), bytes }
   }
 
   async *#watched(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -144,13 +191,14 @@ export class Session implements AsyncDisposable {
   }
 }
 
-async function beginningOf(body: Readable): Promise<string> {
+async function beginningOf(body: Readable, most: number, onPart: () => void): Promise<Buffer> {
   const parts: Buffer[] = []
   let length = 0
   for await (const part of body as AsyncIterable<Buffer>) {
     parts.push(part)
     length += part.length
-    if (length >= answerBytes) break // ends the connection too
+    onPart()
+    if (length >= most) break // ends the connection too
   }
-  return Buffer.concat(parts).toString('utf8', 0, answerBytes)
+  return Buffer.concat(parts).subarray(0, most)
 }

@@ -5,8 +5,9 @@ import {
 } from './destination.ts'
 import type { Link } from './link/link.ts'
 import { mostBytes, newAccount } from './link/wire-cost.ts'
-import { authorizationOf, uploadAddress } from './tus-address.ts'
-import { byteCountOf, headerOf, refused, statusError, unreachable, type Answer } from './tus-answer.ts'
+import { refusalOf } from './refusal.ts'
+import { authorizationOf, isLoopback, uploadAddress } from './tus-address.ts'
+import { byteCountOf, headerOf, refused, ServerClock, statusError, unreachable, type Answer } from './tus-answer.ts'
 import { patience, Session, type Patience } from './tus-session.ts'
 
 /** Upload addresses of packs, kept over restarts. The caller deletes that of a pack once it knows the pack as sent. */
@@ -19,6 +20,11 @@ export interface UploadMemory {
 export interface TusOptions {
   /** As `parseTusAddress` returns it. User and password are sent with each request and shown nowhere. */
   readonly url: URL
+  /**
+   * What this device shows of itself with each request, in place of a user and password. Goes to this server alone, over
+   * TLS or on this machine, and is shown nowhere.
+   */
+  readonly credential?: () => string | undefined
   /** Belongs to this destination alone. */
   readonly link: Link
   readonly uploads: UploadMemory
@@ -49,6 +55,17 @@ export function tusWireBytes(payloadBytes: number): number {
   return payloadBytes + Math.ceil(payloadBytes / 1200) * 2 * 86 + mostBytes(newAccount) + (16 << 10)
 }
 
+interface Sent {
+  /** Handed over. */
+  readonly bytes: number
+  /** Missing when it has to be asked for. */
+  readonly offset?: number
+  /** The upload is no more, so there is nothing to ask. */
+  readonly isGone?: boolean
+  /** How much patience it costs; 1 by default. */
+  readonly misses?: number
+}
+
 class TusDestination implements Destination {
   readonly isReadable = false
   readonly url: string
@@ -57,11 +74,13 @@ class TusDestination implements Destination {
   readonly #authorization: string | undefined
   /** The use of the link that ends last: it takes one user at a time. */
   #turn: Promise<unknown> = Promise.resolve()
+  readonly #clock: ServerClock
   /** Found to want to know the length of a request before it begins, which costs the clean stop. */
   #lengthRequired = false
 
   constructor(options: TusOptions) {
     this.#options = options
+    this.#clock = new ServerClock(options.now)
     this.#server = new URL(options.url)
     this.#authorization = authorizationOf(this.#server) ?? undefined
     this.#server.username = ''
@@ -91,15 +110,17 @@ class TusDestination implements Destination {
       for (let misses = 0; misses < mostMisses;) {
         if (upload && offset === undefined) offset = await this.#offsetOf(session, upload, pack, handed)
         if (!upload || offset === undefined) {
-          upload = await this.#create(session, pack)
-          offset = handed = 0
+          ({ upload, offset } = await this.#create(session, pack))
+          handed = offset === 0 ? 0 : pack.sizeBytes
         }
+        options.onArrived?.(offset)
         if (offset === pack.sizeBytes) return
         stopIfAborted(options.signal)
         const sent = await this.#append(session, upload, pack, offset, options)
-        misses = sent.offset !== undefined && sent.offset > offset ? 0 : misses + 1
+        misses = sent.offset !== undefined && sent.offset > offset ? 0 : misses + (sent.misses ?? 1)
         handed = offset + sent.bytes
         offset = sent.offset
+        if (sent.isGone) upload = undefined
       }
       throw unreachable(this.url, 'It contradicts itself about how much of a pack has arrived.')
     })
@@ -109,11 +130,11 @@ class TusDestination implements Destination {
     return this.#inSession(options, async (session) => {
       const url = this.#remembered(name)
       if (!url) return false
-      const found = await session.ask({ method: 'HEAD', url, headers: tusHeaders })
+      const found = await session.askPatiently({ method: 'HEAD', url, headers: tusHeaders })
       if (this.#isThere(found)) {
         const offset = byteCountOf(found, 'upload-offset')
         if (offset !== undefined && offset === byteCountOf(found, 'upload-length')) return true
-        const answer = await session.ask({ method: 'DELETE', url, headers: tusHeaders })
+        const answer = await session.askPatiently({ method: 'DELETE', url, headers: tusHeaders })
         // A server that does not delete lets unfinished uploads expire.
         if (![405, 501].includes(answer.status)) this.#isThere(answer)
       }
@@ -149,7 +170,7 @@ class TusDestination implements Destination {
     const { link, patience: waits = patience } = this.#options
     const run = async (): Promise<T> => {
       await using session = new Session({
-        ...options, link, server: this.url, authorization: this.#authorization, patience: waits,
+        ...options, link, server: this.url, authorization: this.#secret(), patience: waits, clock: this.#clock,
       })
       return await work(session)
     }
@@ -158,31 +179,38 @@ class TusDestination implements Destination {
     return result
   }
 
+  #secret(): string | undefined {
+    if (this.#server.protocol !== 'https:' && !isLoopback(this.#server.hostname)) return undefined
+    const credential = this.#options.credential?.()
+    return credential === undefined ? this.#authorization : `Bearer ${credential}`
+  }
+
   /** Where an earlier put began. An address of another server is none of this destination's. */
   #remembered(name: PackName): URL | undefined {
     const url = this.#options.uploads.get(uploadKey(name))
     return url !== undefined && URL.canParse(url) && new URL(url).origin === this.#server.origin ? new URL(url) : undefined
   }
 
-  /** Begins an upload, and remembers where. */
-  async #create(session: Session, { name, sizeBytes }: OutgoingPack): Promise<URL> {
+  /** Begins an upload, and remembers where. A server may go on with one that it knows: the offset is what it has. */
+  async #create(session: Session, { name, sizeBytes }: OutgoingPack): Promise<{ readonly upload: URL, readonly offset: number }> {
     const key = uploadKey(name)
     const metadata = { device: name.device, seq: String(name.seq), hash: name.hash, filename: key }
-    const answer = await session.ask({
+    const answer = await session.askPatiently({
       method: 'POST',
       url: this.#server,
       headers: { ...tusHeaders, 'upload-length': String(sizeBytes), 'upload-metadata': encodeMetadata(metadata) },
     })
-    if (answer.status !== 201) throw this.#statusError(answer, 'begin an upload')
-    const url = uploadAddress(headerOf(answer, 'location') ?? '', this.#server)
-    if (!url) throw refused(`${this.url} puts uploads at another address than its own; nothing is sent there.`)
-    this.#options.uploads.set(key, url.href)
-    return url
+    if (!isSuccess(answer)) throw this.#statusError(answer, 'begin an upload')
+    const upload = uploadAddress(headerOf(answer, 'location') ?? '', this.#server)
+    if (!upload) throw refused(`${this.url} puts uploads at another address than its own; nothing is sent there.`)
+    this.#options.uploads.set(key, upload.href)
+    const offset = headerOf(answer, 'upload-offset') === undefined ? 0 : this.#checked(answer, 0, sizeBytes)
+    return { upload, offset }
   }
 
   /** How much of a pack has arrived; undefined when the server no longer has it. `mostBytes` were ever sent. */
   async #offsetOf(session: Session, url: URL, pack: OutgoingPack, mostBytes: number): Promise<number | undefined> {
-    const answer = await session.ask({ method: 'HEAD', url, headers: tusHeaders })
+    const answer = await session.askPatiently({ method: 'HEAD', url, headers: tusHeaders })
     if (!this.#isThere(answer) || byteCountOf(answer, 'upload-length') !== pack.sizeBytes) return undefined
     return this.#checked(answer, 0, mostBytes)
   }
@@ -190,7 +218,7 @@ class TusDestination implements Destination {
   /** Sends what follows `offset`. Returns the bytes handed over, and the new offset unless it has to be asked for. */
   async #append(
     session: Session, url: URL, pack: OutgoingPack, offset: number, options: PutOptions,
-  ): Promise<{ readonly bytes: number, readonly offset?: number }> {
+  ): Promise<Sent> {
     const slices = new Slices(pack, offset, session, options)
     const headers = {
       ...tusHeaders,
@@ -203,7 +231,14 @@ class TusDestination implements Destination {
     if (slices.failure) throw slices.failure.error
     const { bytes } = slices
     if (answer.status === 411) this.#lengthRequired = true
-    if (lookAgain.has(answer.status)) return { bytes }
+    if (answer.status === 423 && await session.outwaitLock()) return { bytes }
+    if (answer.status === 409 && isConflictOfLogs(answer)) throw this.#statusError(answer, 'send a pack')
+    // Another process sends this pack too, and how much of it is not known.
+    if (answer.status === 409) return { bytes: pack.sizeBytes - offset }
+    if (lookAgain.has(answer.status)) {
+      // A whole pack that went in vain is sent once more, not as often as a request without one.
+      return { bytes, isGone: answer.status === 410, ...(answer.status === 460 && { misses: mostMisses - 1 }) }
+    }
     if (!isSuccess(answer)) throw this.#statusError(answer, 'send a pack')
     return { bytes, offset: this.#checked(answer, offset, offset + bytes) }
   }
@@ -234,6 +269,11 @@ const tusHeaders = { 'tus-resumable': '1.0.0' }
 
 /** Conflict, gone, a wrong checksum, no length: HEAD tells how to go on, or that the upload begins anew. */
 const lookAgain = new Set([404, 409, 410, 411, 460])
+
+/** Whether it is the pack's place in the log that another has, and not the upload that is at another offset. */
+function isConflictOfLogs(answer: Answer): boolean {
+  return !['offset-conflict', undefined].includes(refusalOf(answer)?.code)
+}
 
 function isSuccess({ status }: Answer): boolean {
   return status >= 200 && status < 300

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { createServer as createPlainServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createSecureServer } from 'node:http2'
 import { createServer } from 'node:https'
 
 /**
- * A server that counts what it is sent. `receiver.ts FOLDER`: with FOLDER/key.pem and FOLDER/cert.pem, TLS on 8443 and
- * plain HTTP on 8080. `PUT /ID` appends a body to what came before, `HEAD /ID` says how much that is (`offset`), `GET
+ * A server that counts what it is sent. `receiver.ts FOLDER`: with FOLDER/key.pem and FOLDER/cert.pem, TLS on 8443, HTTP/2
+ * over TLS and nothing else on 8444, and plain HTTP on 8080. `PUT /ID` appends a body to what came before, `HEAD /ID` says how much that is (`offset`), `GET
  * /N` sends N bytes. Prints `ready`; ends with its input.
  */
 const [folder = '.'] = process.argv.slice(2)
@@ -37,5 +38,9 @@ const pem = (name: string) => readFileSync(`${folder}/${name}.pem`)
 const secure = createServer({ key: pem('key'), cert: pem('cert') }, handle)
 const plain = createPlainServer(handle)
 for (const server of [secure, plain]) server.requestTimeout = 0
-secure.listen(8443, () => plain.listen(8080, () => process.stdout.write('ready\n')))
+const http2 = createSecureServer({ key: pem('key'), cert: pem('cert') }, (request, response) => {
+  // What is used of both is the same.
+  handle(request as unknown as IncomingMessage, response as unknown as ServerResponse)
+})
+http2.listen(8444, () => secure.listen(8443, () => plain.listen(8080, () => process.stdout.write('ready\n'))))
 process.stdin.resume().once('end', () => process.exit())

@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { Readable } from 'node:stream'
 import { openLink, type Link, type LinkRate } from '../../src/transfer/link/link.ts'
+import { parseProxy } from '../../src/transfer/link/proxy-address.ts'
+import { configuredProxy } from '../../src/transfer/link/proxy.ts'
 import { noFigures } from '../../src/transfer/link/socket-figures.ts'
 import type { Meter } from '../../src/transfer/meter.ts'
 
@@ -10,6 +12,8 @@ export interface Sending {
   readonly url: string
   /** Path of a certificate to trust. */
   readonly ca?: string
+  /** `http://user:password@host:port` */
+  readonly proxy?: string
   readonly bytes: number
   /** Ends the upload and resumes it each time so many more bytes were read from the source. */
   readonly cutEvery?: number
@@ -59,6 +63,7 @@ const link = openLink({
   clock: () => performance.now(),
   rate: sending.rate ?? { yields: false },
   ...(sending.ca === undefined ? {} : { tls: { ca: readFileSync(sending.ca) } }),
+  ...(sending.proxy === undefined ? {} : { proxyTo: configuredProxy(parseProxy(sending.proxy)) }),
   ...(sending.asksKernel === false ? { figures: noFigures } : {}),
 })
 const path = `/${randomUUID()}`

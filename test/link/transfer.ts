@@ -13,7 +13,7 @@ import { startWireNetwork, type Counters, type WireNetwork } from './wire-networ
 export interface Transfers extends AsyncDisposable {
   readonly net: WireNetwork
   /** Starts a sender on the near side. */
-  start(sending: Omit<Sending, 'url' | 'ca'> & { readonly plain?: boolean }): RunningSender
+  start(sending: Omit<Sending, 'url' | 'ca'> & { readonly plain?: boolean, readonly http2?: boolean }): RunningSender
   /** Runs one to its end; `wireBytes`: what crossed the near interface meanwhile, and until nothing moved any more. */
   send(sending: Parameters<Transfers['start']>[0]): Promise<Sent & { readonly wireBytes: number }>
   /** Resolves once so many more bytes have left the near side. */
@@ -47,10 +47,10 @@ export async function startTransfers(): Promise<Transfers> {
   if (!receiver.stdout) throw new Error('the receiver needs a pipe')
   await Promise.race([once(receiver.stdout, 'data'), once(receiver, 'exit').then(() => { throw new Error('the receiver ended') })])
 
-  const start: Transfers['start'] = ({ plain, ...rest }) => {
+  const start: Transfers['start'] = ({ plain, http2, ...rest }) => {
     const sending: Sending = plain
       ? { ...rest, url: `http://${net.address.far}:8080` }
-      : { ...rest, url: `https://${net.address.far}:8443`, ca: join(folder, 'cert.pem') }
+      : { ...rest, url: `https://${net.address.far}:${http2 ? 8444 : 8443}`, ca: join(folder, 'cert.pem') }
     const process_ = net.spawn('near', [process.execPath, script('sender.ts'), JSON.stringify(sending)], {
       stdio: ['pipe', 'pipe', 'inherit'],
     })

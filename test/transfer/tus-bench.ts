@@ -11,7 +11,7 @@ import type { Patience } from '../../src/transfer/tus-session.ts'
 import { storedPacks } from './tus-server.ts'
 
 /** Patience of tests: a machine under load must not cut a stop short. */
-export const patient: Patience = { answerMs: 30_000, progressMs: 30_000, stopMs: 30_000 }
+export const patient: Patience = { answerMs: 30_000, progressMs: 30_000, stopMs: 30_000, lockMs: 0 }
 
 export interface TusBench {
   readonly url: string
@@ -19,11 +19,12 @@ export interface TusBench {
   readonly uploads?: UploadMemory
   readonly patience?: Patience
   readonly now?: () => number
+  readonly credential?: () => string | undefined
 }
 
 /** A destination at a test server, with everything that is not given made up. */
-export function tusAt({ url, link = plainLink(), uploads = new Map<string, string>(), patience = patient, now = Date.now }: TusBench): Destination {
-  return tusDestination({ url: new URL(url), link, uploads, now, patience })
+export function tusAt({ url, link = plainLink(), uploads = new Map<string, string>(), patience = patient, now = Date.now, ...rest }: TusBench): Destination {
+  return tusDestination({ ...rest, url: new URL(url), link, uploads, now, patience })
 }
 
 /** A link that charges the bodies of requests only, after they were written: enough to see that it is used. */

@@ -1,11 +1,13 @@
 import { Agent, type Dispatcher } from 'undici'
 import { SluiceError } from '../../observe/error.ts'
 import type { Meter } from '../meter.ts'
-import { linkConnector, type LinkTls } from './connect.ts'
+import { linkConnector } from './connect.ts'
 import type { Connection, Toll } from './connection.ts'
 import { Looks } from './looks.ts'
 import { Pacer, sleep } from './pacer.ts'
+import type { ProxyChoice } from './proxy.ts'
 import { socketFigures, type FigureSource, type SocketFigures } from './socket-figures.ts'
+import type { LinkTls } from './trust.ts'
 import {
   afterSlice, hasMoved, keptBytes, likelyBytes, looksDue, mostBytes, newAccount, segmentBytes, sliceWireBytes,
 } from './wire-cost.ts'
@@ -38,6 +40,10 @@ export interface LinkOptions {
   /** Milliseconds that never go back, as of `performance.now`. */
   readonly clock: () => number
   readonly tls?: LinkTls
+  /** Which proxy leads to the destination; none by default. */
+  readonly proxyTo?: ProxyChoice
+  /** Whether HTTP/2 is spoken to servers that offer it; so by default. */
+  readonly http2?: boolean
   readonly rate: LinkRate
   /** What the kernel knows of a connection; by default what this platform offers. */
   readonly figures?: FigureSource
@@ -84,7 +90,9 @@ class MeteredLink implements Link, Toll {
   /** Looks in a row that nobody answered. */
   #unanswered = 0
 
-  constructor({ clock, tls = {}, rate, figures = socketFigures(process.platform) }: LinkOptions) {
+  constructor({
+    clock, tls = {}, proxyTo = () => undefined, http2 = true, rate, figures = socketFigures(process.platform),
+  }: LinkOptions) {
     this.#clock = clock
     this.#figures = figures
     this.#pacer = new Pacer(clock)
@@ -92,7 +100,9 @@ class MeteredLink implements Link, Toll {
     this.setRate(rate)
     this.dispatcher = new Agent({
       connections: 1, pipelining: 1, keepAliveTimeout: keepAliveMs, keepAliveMaxTimeout: keepAliveMs,
-      connect: linkConnector(tls, (open) => this.#open(open)),
+      allowH2: http2,
+      ...(http2 && { h2Options: { maxConcurrentStreams: 1, pingInterval: 0 } }), // a ping costs bytes that nobody asked for
+      connect: linkConnector({ tls, proxyTo, http2 }, (open) => this.#open(open)),
     })
   }
 
