@@ -38,6 +38,7 @@ const steps: readonly string[] = [
   // `base`: where a file begins behind captures that a pause dropped. `streams`: a JSON list of names, null of older packs.
   `${ledgerSchema[1]} ALTER TABLE cursor ADD COLUMN base INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE pack ADD COLUMN streams TEXT; ${dropSchema}`,
+  'ALTER TABLE pack ADD COLUMN encrypted INTEGER NOT NULL DEFAULT 0;',
 ]
 
 /** SQLite's primary result codes that mean something to us (sqlite.org/rescode.html). */

@@ -8,7 +8,7 @@ import { openFile, realFolder } from '../capture/open-file.ts'
 import { keyOf } from '../capture/path-key.ts'
 import { chunkerStart } from '../pack/chunker.ts'
 import { segmentChunks } from '../pack/device-log.ts'
-import { sha256 } from '../pack/sha256.ts'
+import { chunkNameOf } from '../pack/sha256.ts'
 
 /** Cursors for the capture files that still begin with (`append`) or are (`whole`) what the packs hold of them. Newest first. */
 export function findCursors(streams: readonly Stream[], versions: Iterable<FileVersion>): Map<Cursor, FileVersion> {
@@ -40,7 +40,7 @@ function prove(stream: Stream, root: string, version: FileVersion): Cursor | und
       for (const chunk of segmentChunks(segment)) {
         const bytes = Buffer.allocUnsafe(chunk.bytes)
         if (readSync(file.fd, bytes, 0, chunk.bytes, offset) !== chunk.bytes) return undefined
-        if (Buffer.compare(sha256(bytes), chunk.hash) !== 0) return undefined
+        if (Buffer.compare(chunkNameOf(bytes, segment.chunkKey), chunk.hash) !== 0) return undefined
         rolling.push(bytes)
         offset += chunk.bytes
       }

@@ -17,6 +17,8 @@ export interface PackRow {
   readonly state: PackState
   readonly bodyHash: Uint8Array
   readonly bodyBytes: number
+  /** The body is an age file. */
+  readonly encrypted?: boolean
   /** Bytes of capture files it stands for, and those of them that were not known before. */
   readonly rawBytes: number
   readonly newBytes: number
@@ -203,6 +205,18 @@ export class Journal implements CursorStore, Disposable {
     })
   }
 
+  /**
+   * Ends every epoch when packs are sealed for others than before, or under another secret; `mark` tells which. The next
+   * pack of each queue then begins one: no reference leads from packs that some can read to packs that they cannot.
+   */
+  sealFor(mark: string): void {
+    if ((this.meta('sealed-for') ?? '') === mark) return
+    this.transaction(() => {
+      for (const table of ['chunk', 'known_file', 'lineage', 'epoch']) this.#prepare(`DELETE FROM ${table}`).run()
+      this.setMeta('sealed-for', mark)
+    })
+  }
+
   #forgetEpoch(id: Uint8Array): void {
     for (const table of ['chunk', 'known_file', 'lineage']) this.#prepare(`DELETE FROM ${table} WHERE epoch = ?`).run(id)
   }
@@ -247,8 +261,13 @@ export class Journal implements CursorStore, Disposable {
 
   #insertPack(pack: SealCommit['pack'], state: PackState): void {
     this.#prepare(
-      'INSERT INTO pack (id, queue, state, body_hash, body_bytes, raw_bytes, new_bytes, sealed_at, streams) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
-    ).run(pack.id, pack.queue, state, pack.bodyHash, pack.bodyBytes, pack.rawBytes, pack.newBytes, pack.sealedAt, JSON.stringify(pack.streams))
+      'INSERT INTO pack (id, queue, state, body_hash, body_bytes, raw_bytes, new_bytes, sealed_at, streams, encrypted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+    ).run(pack.id, pack.queue, state, pack.bodyHash, pack.bodyBytes, pack.rawBytes, pack.newBytes, pack.sealedAt, JSON.stringify(pack.streams), pack.encrypted ? 1 : 0)
+  }
+
+  /** The body of a waiting pack was encrypted as it is: the pack has another one now. */
+  putEncrypted(id: number, bodyHash: Uint8Array, bodyBytes: number): void {
+    guarded(this.path, () => this.#prepare('UPDATE pack SET body_hash = ?, body_bytes = ?, encrypted = 1 WHERE id = ?').run(bodyHash, bodyBytes, id))
   }
 
   /** Takes in a pack that a rebuild found in the spool. */

@@ -38,6 +38,13 @@ export class Lineages {
     if (this.#kept.size > maxKept && oldest !== undefined) this.#kept.delete(oldest)
   }
 
+  /** Removes what is on disk: it is content of captures, in the clear. */
+  async clear(): Promise<void> {
+    for (const name of await this.#disk.list(this.#folder)) {
+      if (name.includes('.lineage')) await this.#disk.remove(join(this.#folder, name))
+    }
+  }
+
   async save(): Promise<void> {
     await this.#disk.makeFolder(this.#folder)
     for (const stream of this.#changed) {

@@ -56,6 +56,7 @@ export async function openState(options: OpenStateOptions): Promise<State> {
   const swept = await spool.sweep(new Set(journal.unsent().map((pack) => toHex(pack.bodyHash))))
   if (swept.files > 0) emit({ event: 'spool.swept', ...swept })
   const lineages = new Lineages(join(config.stateFolder, 'lineages'), disk)
+  if (config.recipients) await lineages.clear()
   return { journal, ledger: new Ledger(journal), spool, lineages, isNew: sound === undefined }
 }
 

@@ -35,6 +35,7 @@ export function toPack(row: Record<string, SQLOutputValue>): PackRow {
   return {
     id: Number(row['id']), queue: String(row['queue']), ...(streams && { streams }), state: row['state'] as PackState,
     bodyHash: row['body_hash'] as Uint8Array, bodyBytes: Number(row['body_bytes']),
+    ...(Number(row['encrypted']) === 1 && { encrypted: true }),
     rawBytes: Number(row['raw_bytes']), newBytes: Number(row['new_bytes']), sealedAt: Number(row['sealed_at']),
     ...(row['seq'] == null ? {} : { seq: Number(row['seq']) }),
     ...(row['header'] == null ? {} : { header: row['header'] as Uint8Array }),

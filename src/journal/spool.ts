@@ -7,6 +7,8 @@ import { toHex } from '../pack/sha256.ts'
 
 /** Errors that mean "no room here now": the disk, a quota, or the largest file the disk takes. */
 const fullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
+/** Temporary files: a pack being built, and one that waits being encrypted meanwhile. */
+const temporaryNames = ['sealing.tmp', 'encrypting.tmp'] as const
 const bodyPattern = /^[0-9a-f]{64}\.body$/
 
 /** A body being written. `commit` makes it durable under its hash; `discard` leaves nothing behind. */
@@ -53,9 +55,10 @@ export class Spool {
     this.#isDurable = true
   }
 
-  async create(): Promise<SpoolFile> {
+  /** One of each name at a time; a leftover is overwritten. */
+  async create(temporaryName: (typeof temporaryNames)[number] = 'sealing.tmp'): Promise<SpoolFile> {
     const disk = this.#disk
-    const temporary = join(this.folder, 'sealing.tmp') // one builder at a time; a leftover is overwritten
+    const temporary = join(this.folder, temporaryName)
     await this.#guard(() => this.#makeFolder())
     const file: DiskFile = await this.#guard(() => disk.open(temporary, 'w'))
     let offset = 0
@@ -131,7 +134,7 @@ export class Spool {
   async sweep(known: ReadonlySet<string>): Promise<{ readonly files: number; readonly bytes: number }> {
     let [files, bytes] = [0, 0]
     for (const name of await this.#disk.list(this.folder)) {
-      if (bodyPattern.test(name) ? known.has(name.slice(0, 64)) : name !== 'sealing.tmp') continue
+      if (bodyPattern.test(name) ? known.has(name.slice(0, 64)) : !temporaryNames.some((temporary) => temporary === name)) continue
       const path = join(this.folder, name)
       bytes += (await this.#disk.size(path)) ?? 0
       files++

@@ -17,6 +17,8 @@ const maxInFlight = 2
 /** What a builder needs to know of the packs before it. */
 export interface BuilderPast {
   readonly epoch: Uint8Array
+  /** What the epoch's chunks are named with, as `chunkNameOf` does; without one by their SHA-256. */
+  readonly chunkKey?: Uint8Array
   readonly sealNumber: number
   hasChunk(hash: Uint8Array): boolean
   nextOrdinal(stream: string): number
@@ -227,6 +229,7 @@ export class PackBuilder {
     const first = (run: ChunkRun): number => (run.first >= 0 ? run.first : this.#storedHashes.length - 1 - run.first)
     const manifest: Manifest = {
       epoch: past.epoch,
+      ...(past.chunkKey && { chunkKey: past.chunkKey }),
       sealNumber: past.sealNumber,
       sealedAt,
       streams: [...this.#streams.values()].map(({ stream }) => stream),

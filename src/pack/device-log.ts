@@ -1,23 +1,25 @@
 import type { FileKind } from '../capture/stream.ts'
 import type { Codec } from '../compress/codec.ts'
 import type { ByteSource, PackName } from '../transfer/destination.ts'
+import type { Unlock } from './identities.ts'
 import type { ChunkName, Manifest, ManifestBlock, ManifestEntry } from './manifest.ts'
-import type { ReadPack } from './read-pack.ts'
+import type { CheckedPack, ReadPack } from './read-pack.ts'
 import { codecIds } from '../compress/codec.ts'
 import { SluiceError } from '../observe/error.ts'
 import { packFileName } from '../transfer/destination.ts'
+import { decrypted } from './age-payload.ts'
 import { ByteCache } from './byte-cache.ts'
 import { noPrevious } from './header.ts'
 import { extend, maxLineageDepth } from './lineage.ts'
-import { packError, readPack } from './read-pack.ts'
-import { keyOf, sha256, toHex } from './sha256.ts'
+import { checkPack, located, openPack, packError } from './read-pack.ts'
+import { chunkNameOf, keyOf, toHex } from './sha256.ts'
 
 /** Decoded blocks and lineages kept while reading: files of one stream follow each other, so a few suffice. */
 const cacheBytes = 48 << 20
 
 export type PackOpener = (name: PackName) => Promise<ByteSource & AsyncDisposable>
 
-type IndexedPack = Pick<ReadPack, 'name' | 'manifest' | 'blockOffsets'>
+type IndexedPack = Pick<ReadPack, 'name' | 'manifest' | 'blockOffsets' | 'payload'>
 
 /** A block that was taken in, with all that decoding it needs. */
 interface KnownBlock {
@@ -38,12 +40,29 @@ interface KnownChunk {
 /** One segment of a capture file. Its chunks are named by `segmentChunks`; a hostile entry may name very many. */
 export interface Segment {
   readonly stream: string
-  readonly epoch: string
+  /** What its chunks are looked up in: see `scopeOf`. */
+  readonly scope: string
+  readonly chunkKey: Uint8Array | undefined
   readonly entry: ManifestEntry
   readonly files: FileKind
   /** Every chunk that the pack names; `entry.runs` point into it. */
   readonly names: readonly ChunkName[]
   readonly bytes: number
+}
+
+/** A pack that was taken in, as far as it could be read. */
+export interface Taken extends CheckedPack {
+  /** Undefined where it is encrypted and nothing opens it. */
+  readonly pack: ReadPack | undefined
+  /** Why not: `identity-missing`. */
+  readonly closed?: SluiceError
+  readonly segments: readonly Segment[]
+  readonly problems: readonly SluiceError[]
+}
+
+/** References stay inside an epoch, and where chunks are named with a key inside those that share it. */
+function scopeOf({ epoch, chunkKey }: Pick<Manifest, 'epoch' | 'chunkKey'>): string {
+  return chunkKey ? `${toHex(epoch)}:${toHex(chunkKey)}` : toHex(epoch)
 }
 
 export function* segmentChunks(segment: Segment): Iterable<ChunkName> {
@@ -59,33 +78,42 @@ export function* segmentChunks(segment: Segment): Iterable<ChunkName> {
 export class DeviceLog {
   readonly #open: PackOpener
   readonly #zstd: Codec
+  readonly #unlock: Unlock | undefined
   readonly #chunks = new Map<string, Map<string, KnownChunk>>()
   readonly #blocks = new Map<string, KnownBlock>()
   readonly #raw = new ByteCache<KnownBlock>(cacheBytes)
   readonly #lineages = new ByteCache<KnownBlock>(cacheBytes)
   #last: PackName | undefined
 
-  constructor(open: PackOpener, zstd: Codec) {
+  /** Without `unlock` encrypted packs stay closed. */
+  constructor(open: PackOpener, zstd: Codec, unlock?: Unlock) {
     this.#open = open
     this.#zstd = zstd
+    this.#unlock = unlock
   }
 
   /**
    * Takes in the next pack: `list()` order. Returns what it holds and every problem with its place in the log; a pack
    * that is itself damaged throws `pack-invalid` and is skipped.
    */
-  async add(name: PackName): Promise<{ readonly pack: ReadPack; readonly segments: readonly Segment[]; readonly problems: readonly SluiceError[] }> {
+  async add(name: PackName): Promise<Taken> {
     const before = this.#last
     this.#last = name
     await using source = await this.#open(name)
-    const pack = await readPack(source, name, this.#zstd)
-    const problems = chainProblem(before, pack)
-    return { pack, segments: segmentsOf(pack.manifest), problems: [...problems, ...this.index(pack)] }
+    const { header, body } = await checkPack(source, name)
+    const problems = chainProblem(before, header)
+    try {
+      const pack = await openPack({ name, header }, body, this.#zstd, this.#unlock)
+      return { name, header, pack, segments: segmentsOf(pack.manifest), problems: [...problems, ...this.index(pack)] }
+    } catch (error) {
+      if (!(error instanceof SluiceError) || error.code !== 'identity-missing') throw error
+      return { name, header, pack: undefined, closed: error, segments: [], problems }
+    }
   }
 
   /** Whether everything that a segment needs was taken in, so that its content can be had. */
   holds(segment: Segment): boolean {
-    const chunks = this.#chunks.get(segment.epoch)
+    const chunks = this.#chunks.get(segment.scope)
     for (const chunk of segmentChunks(segment)) {
       if (chunks?.get(keyOf(chunk.hash))?.bytes !== chunk.bytes) return false
     }
@@ -95,9 +123,9 @@ export class DeviceLog {
   /** Takes in what a pack holds, also of one that has no place in the log yet. Returns the references that lead nowhere. */
   index(pack: IndexedPack): SluiceError[] {
     const { manifest, name } = pack
-    const epoch = toHex(manifest.epoch)
-    const chunks = this.#chunks.get(epoch) ?? new Map<string, KnownChunk>()
-    this.#chunks.set(epoch, chunks)
+    const scope = scopeOf(manifest)
+    const chunks = this.#chunks.get(scope) ?? new Map<string, KnownChunk>()
+    this.#chunks.set(scope, chunks)
     const problems: SluiceError[] = []
     const problem = (offset: number, what: string): void => void problems.push(packError(packFileName(name), offset, what))
     for (const chunk of manifest.external) {
@@ -106,7 +134,7 @@ export class DeviceLog {
     }
     manifest.blocks.forEach((block, index) => {
       const offset = pack.blockOffsets[index] ?? 0
-      const lineage = `${epoch}/${manifest.streams[block.stream]?.name}/`
+      const lineage = `${scope}/${manifest.streams[block.stream]?.name}/`
       const reference = block.referenceDistance > 0 ? this.#blocks.get(`${lineage}${block.ordinal - block.referenceDistance}`) : undefined
       if (block.referenceDistance > 0 && !reference) return problem(offset, 'continues a block that no earlier pack of its epoch holds')
       const depth = reference ? reference.depth + 1 : 0
@@ -127,20 +155,20 @@ export class DeviceLog {
 
   /** Decodes every block of a pack and checks every chunk of it. Throws `pack-invalid` at the first that is wrong. */
   async verifyContent(pack: ReadPack): Promise<void> {
-    const epoch = toHex(pack.manifest.epoch)
+    const scope = scopeOf(pack.manifest)
     for (const { stream, ordinal } of pack.manifest.blocks) {
-      const known = this.#blocks.get(`${epoch}/${pack.manifest.streams[stream]?.name}/${ordinal}`)
+      const known = this.#blocks.get(`${scope}/${pack.manifest.streams[stream]?.name}/${ordinal}`)
       if (known?.pack === pack) await this.#decode(known)
     }
   }
 
   /** The bytes of a segment, chunk by chunk, each checked against its name. */
   async *content(segment: Segment): AsyncIterable<Uint8Array> {
-    for (const chunk of segmentChunks(segment)) yield await this.#chunk(segment.epoch, chunk)
+    for (const chunk of segmentChunks(segment)) yield await this.#chunk(segment.scope, chunk)
   }
 
-  async #chunk(epoch: string, name: ChunkName): Promise<Uint8Array> {
-    const known = this.#chunks.get(epoch)?.get(keyOf(name.hash))
+  async #chunk(scope: string, name: ChunkName): Promise<Uint8Array> {
+    const known = this.#chunks.get(scope)?.get(keyOf(name.hash))
     if (known?.bytes !== name.bytes) throw new SluiceError('log-gap', 'content is missing: the pack that held it is damaged or gone')
     const raw = await this.#decode(known.block)
     return raw.subarray(known.offset, known.offset + known.bytes)
@@ -152,12 +180,13 @@ export class DeviceLog {
     const { block, pack, offset } = known
     const where = packFileName(pack.name)
     await using source = await this.#open(pack.name)
-    if (offset + block.storedBytes > source.sizeBytes) throw packError(where, offset, 'the pack became shorter')
-    const stored = await source.read(offset, block.storedBytes)
+    const content = pack.payload ? decrypted(source, pack.payload) : source
+    if (offset + block.storedBytes > content.sizeBytes) throw packError(where, offset, 'the pack became shorter')
+    const stored = await located(where, 0, () => content.read(offset, block.storedBytes))
     const raw = block.codec === codecIds.raw ? stored : await this.#decompress(known, stored)
     let at = 0
     for (const chunk of block.chunks) {
-      const hash = sha256(raw.subarray(at, at + chunk.bytes))
+      const hash = chunkNameOf(raw.subarray(at, at + chunk.bytes), pack.manifest.chunkKey)
       if (Buffer.compare(hash, chunk.hash) !== 0) throw packError(where, offset, `the chunk at ${at} of its block does not match its hash`)
       at += chunk.bytes
     }
@@ -200,7 +229,7 @@ export function placeProblem(before: PackName | undefined, { seq }: Pick<PackNam
   return new SluiceError('log-gap', `${gap} missing from the device log`, { data: { first: last + 1, last: seq - 1 } })
 }
 
-function chainProblem(before: PackName | undefined, { header }: ReadPack): SluiceError[] {
+function chainProblem(before: PackName | undefined, header: ReadPack['header']): SluiceError[] {
   const misplaced = placeProblem(before, header)
   if (misplaced) return [misplaced]
   const expected = before ? Buffer.from(before.hash, 'hex') : noPrevious
@@ -210,13 +239,14 @@ function chainProblem(before: PackName | undefined, { header }: ReadPack): Sluic
 
 /** The segments that a manifest holds, in order. */
 export function segmentsOf(manifest: Manifest): Segment[] {
-  const epoch = toHex(manifest.epoch)
+  const { chunkKey } = manifest
+  const scope = scopeOf(manifest)
   const names = [...manifest.blocks.flatMap((block) => block.chunks), ...manifest.external]
   const ends = [0]
   for (const name of names) ends.push((ends.at(-1) ?? 0) + name.bytes)
   return manifest.entries.map((entry) => {
     const bytes = entry.runs.reduce((sum, { first, count }) => sum + (ends[first + count] ?? 0) - (ends[first] ?? 0), 0)
     const { name: stream = '', files = 'append' } = manifest.streams[entry.stream] ?? {}
-    return { stream, epoch, entry, files, names, bytes }
+    return { stream, scope, chunkKey, entry, files, names, bytes }
   })
 }

@@ -5,12 +5,15 @@ import { sha256 } from './sha256.ts'
 const magic = Uint8Array.of(0x89, 0x53, 0x4c, 0x43, 0x0d, 0x0a, 0x1a, 0x0a)
 const formatVersion = 1
 export const hashBytes = 32
-/** Longest header: magic, version, device length, 64 bytes of device, seq, previous hash, body length, body hash. */
-export const maxHeaderBytes = 8 + 1 + 1 + 64 + 8 + hashBytes + 8 + hashBytes
+/** Longest header: magic, version, flags, device length, 64 bytes of device, seq, previous hash, body length, body hash. */
+export const maxHeaderBytes = 8 + 1 + 1 + 1 + 64 + 8 + hashBytes + 8 + hashBytes
 /** A pack may not be larger: a reader may hold one in memory. Writers seal far below it. */
 export const maxPackBytes = 64 << 20
 /** What a previous hash is at seq 1. */
 export const noPrevious: Uint8Array = new Uint8Array(hashBytes)
+
+/** The only flag so far; a reader refuses others, for it would not know what the body is. */
+const encryptedFlag = 1
 
 const devicePattern = /^[a-z0-9][a-z0-9._-]{0,63}$/
 
@@ -21,8 +24,10 @@ export interface PackHeader {
   /** SHA-256 of the predecessor's header; zeros at seq 1. */
   readonly previous: Uint8Array
   readonly bodyBytes: number
-  /** SHA-256 of the body: blocks, manifest and trailer. */
+  /** SHA-256 of the body as it is stored. */
   readonly bodyHash: Uint8Array
+  /** `age`: the body is an age file, and the blocks, manifest and trailer are what it decrypts to. */
+  readonly encryption?: 'age'
 }
 
 /** Whether a name can be a device's or a stream's: one plain path segment on every system. */
@@ -34,6 +39,7 @@ export function encodeHeader(header: PackHeader): Uint8Array {
   const writer = new ByteWriter()
   writer.bytes(magic)
   writer.byte(formatVersion)
+  writer.byte(header.encryption ? encryptedFlag : 0)
   const device = Buffer.from(header.device, 'ascii')
   writer.byte(device.length)
   writer.bytes(device)
@@ -50,6 +56,8 @@ export function decodeHeader(bytes: Uint8Array): PackHeader & { readonly headerB
   if (Buffer.compare(reader.bytes(magic.length, 'magic'), magic) !== 0) throw new FormatError('not a Sluice pack', 0)
   const version = reader.byte('version')
   if (version !== formatVersion) throw new FormatError(`format version ${version}, this reader knows ${formatVersion}`, 8)
+  const flags = reader.byte('flags')
+  if (flags > encryptedFlag) reader.fail(`unknown flags ${flags}`)
   const device = Buffer.from(reader.bytes(reader.byte('device length'), 'device')).toString('latin1')
   if (!isDeviceName(device)) reader.fail('device name is not allowed')
   const seq = reader.uint64('seq')
@@ -58,7 +66,8 @@ export function decodeHeader(bytes: Uint8Array): PackHeader & { readonly headerB
   const bodyBytes = reader.uint64('body length')
   const bodyHash = reader.bytes(hashBytes, 'body hash')
   if (reader.offset + bodyBytes > maxPackBytes) reader.fail(`body length ${bodyBytes} is above the limit`)
-  return { device, seq, previous, bodyBytes, bodyHash, headerBytes: reader.offset }
+  const header = { device, seq, previous, bodyBytes, bodyHash, headerBytes: reader.offset }
+  return flags === encryptedFlag ? { ...header, encryption: 'age' } : header
 }
 
 /** The pack's hash: SHA-256 of its header, which holds the hash of the body and of the predecessor. */

@@ -7,6 +7,7 @@ import { hashBytes, isDeviceName } from './header.ts'
 
 export const epochBytes = 8
 export const fileIdBytes = 8
+const chunkKeyBytes = 32
 /** One block's worth, so that every codec can hold it and a hostile one cannot ask for much memory. */
 export const maxManifestBytes = maxBlockBytes
 const maxPathBytes = 4096
@@ -68,6 +69,8 @@ export interface ManifestEntry {
 
 export interface Manifest {
   readonly epoch: Uint8Array
+  /** Chunks are named by HMAC-SHA256 under this key; without one by SHA-256. */
+  readonly chunkKey?: Uint8Array
   /** The writer's own count of sealed packs: orders packs that were not stamped yet. */
   readonly sealNumber: number
   readonly sealedAt: number
@@ -88,6 +91,7 @@ const unzigzag = (value: number): number => (value % 2 === 0 ? value / 2 : -(val
 export function encodeManifest(manifest: Manifest): Uint8Array {
   const writer = new ByteWriter()
   writer.bytes(manifest.epoch)
+  writer.sized(manifest.chunkKey ?? new Uint8Array(0))
   writer.varint(manifest.sealNumber)
   writer.varint(manifest.sealedAt)
   for (const size of [chunkSizes.least, chunkSizes.average, chunkSizes.most]) writer.varint(size)
@@ -141,6 +145,8 @@ function encodeEntry(writer: ByteWriter, entry: ManifestEntry): void {
 export function decodeManifest(bytes: Uint8Array, blocksBytes: number): Manifest {
   const reader = new ByteReader(bytes)
   const epoch = reader.bytes(epochBytes, 'epoch')
+  const chunkKey = reader.sized('chunk key', chunkKeyBytes)
+  if (chunkKey.length > 0 && chunkKey.length < chunkKeyBytes) reader.fail('chunk key is too short')
   const sealNumber = reader.varint('seal number')
   const sealedAt = reader.varint('seal time')
   for (const what of ['least', 'average', 'most']) reader.varint(`${what} chunk size`, maxBlockBytes)
@@ -164,7 +170,8 @@ export function decodeManifest(bytes: Uint8Array, blocksBytes: number): Manifest
   }
   let next = 0
   const blocks = shapes.map(({ sizes, ...block }) => ({ ...block, chunks: hashes.slice(next, (next += sizes.length)) }))
-  return { epoch, sealNumber, sealedAt, streams, blocks, external: hashes.slice(stored), entries }
+  const manifest = { epoch, sealNumber, sealedAt, streams, blocks, external: hashes.slice(stored), entries }
+  return chunkKey.length > 0 ? { ...manifest, chunkKey } : manifest
 }
 
 function text(reader: ByteReader, what: string, mostBytes: number): string {

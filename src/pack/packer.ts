@@ -5,6 +5,7 @@ import type { Lineages } from '../journal/lineages.ts'
 import type { Spool, SpoolFile } from '../journal/spool.ts'
 import type { Emit } from '../observe/events.ts'
 import type { ChunkerState } from './chunker.ts'
+import type { AgeWriter, Sealer } from './encryption.ts'
 import { fingerprintBytes } from '../capture/fingerprint.ts'
 import { SluiceError } from '../observe/error.ts'
 import { PackBuilder } from './builder.ts'
@@ -12,13 +13,15 @@ import { chunkSizes, chunkerStart } from './chunker.ts'
 import { FileCuts } from './cuts.ts'
 import { epochBytes } from './manifest.ts'
 import { ReferencePolicy } from './reference-policy.ts'
-import { sha256, toHex } from './sha256.ts'
+import { chunkNameOf, sha256, toHex } from './sha256.ts'
 
 export interface PackerOptions {
   readonly journal: Journal
   readonly spool: Spool
   readonly lineages: Lineages
   readonly zstd: Codec
+  /** Encrypts every pack. */
+  readonly sealer?: Sealer
   /** zstd level. */
   readonly level: number
   /** A pack is sealed once its stored bytes reach this. */
@@ -50,8 +53,11 @@ export interface PackCallbacks {
 interface Draft {
   readonly epoch: Uint8Array
   readonly sealNumber: number
+  readonly chunkKey: Uint8Array | undefined
   readonly builder: PackBuilder
   readonly file: SpoolFile
+  /** Stands before the file where packs are encrypted. */
+  readonly age: AgeWriter | undefined
   readonly cursors: Cursor[]
   readonly knownFiles: { readonly size: number; readonly chunkSizes: Uint32Array }[]
 }
@@ -131,24 +137,30 @@ class PackRun {
   }
 
   async #newDraft(): Promise<Draft> {
-    const { journal, spool, lineages, zstd, level } = this.#options
+    const { journal, spool, lineages, zstd, level, sealer } = this.#options
     const epoch = this.#epoch()
     const sealNumber = journal.nextSealNumber()
+    const chunkKey = sealer?.chunkKey(epoch)
     const file = await spool.create()
+    const age = await sealer?.begin((bytes) => file.write(bytes)).catch(async (error: unknown) => {
+      await file.discard()
+      throw error
+    })
     const builder = new PackBuilder({
       zstd,
       level,
       references: this.#references,
-      write: (bytes) => file.write(bytes),
+      write: (bytes) => (age ?? file).write(bytes),
       past: {
         epoch,
+        ...(chunkKey && { chunkKey }),
         sealNumber,
         hasChunk: (hash) => journal.hasChunk(epoch, hash),
         nextOrdinal: (stream) => journal.nextOrdinal(epoch, stream),
         lineage: (stream) => lineages.get(epoch, stream),
       },
     })
-    return { epoch, sealNumber, builder, file, cursors: [], knownFiles: [] }
+    return { epoch, sealNumber, chunkKey, builder, file, age, cursors: [], knownFiles: [] }
   }
 
   async file(take: FileTake): Promise<void> {
@@ -200,7 +212,7 @@ class PackRun {
   }
 
   #knownHash(bytes: Uint8Array): Uint8Array | undefined {
-    const hash = sha256(bytes)
+    const hash = chunkNameOf(bytes, this.#draft?.chunkKey)
     return this.#draft?.builder.knows(hash) ? hash : undefined
   }
 
@@ -212,7 +224,7 @@ class PackRun {
   }
 
   async #add(take: FileTake, bytes: Uint8Array, hash: Uint8Array | undefined): Promise<void> {
-    await this.#draft?.builder.addChunk(take.stream, bytes, hash ?? sha256(bytes))
+    await this.#draft?.builder.addChunk(take.stream, bytes, hash ?? chunkNameOf(bytes, this.#draft.chunkKey))
   }
 
   /** Seals in the middle of a file, at the boundary behind `chunk`, and goes on with the file in the next pack. */
@@ -247,13 +259,14 @@ class PackRun {
     const { journal, spool, lineages, now, emit } = this.#options
     const sealedAt = now()
     const body = await draft.builder.finish(sealedAt)
-    await draft.file.commit(body.bodyHash)
+    const { bodyHash, bodyBytes } = (await draft.age?.finish()) ?? body
+    await draft.file.commit(bodyHash)
     this.#draft = undefined
-    const { bodyHash, bodyBytes, rawBytes, newBytes, streams, chunks, ordinals } = body
+    const { rawBytes, newBytes, streams, chunks, ordinals } = body
     try {
       if (this.#callbacks.maySeal?.() === false) throw new SluiceError('aborted', 'a pause that drops captures began')
       journal.commitSeal({
-        pack: { id: draft.sealNumber, queue: this.#queue, streams, bodyHash, bodyBytes, rawBytes, newBytes, sealedAt },
+        pack: { id: draft.sealNumber, queue: this.#queue, streams, bodyHash, bodyBytes, encrypted: draft.age !== undefined, rawBytes, newBytes, sealedAt },
         epoch: draft.epoch, chunks, ordinals, cursors: draft.cursors, knownFiles: draft.knownFiles,
       })
     } catch (error) {

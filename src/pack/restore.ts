@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { makeFolders } from '../journal/durable-file.ts'
 import { SluiceError, systemCode } from '../observe/error.ts'
 import { segmentChunks } from './device-log.ts'
-import { keyOf, sha256 } from './sha256.ts'
+import { chunkNameOf, keyOf } from './sha256.ts'
 import { Placement } from './versions.ts'
 
 export interface RestoreOptions {
@@ -147,7 +147,7 @@ async function isPresent(path: Buffer, version: FileVersion): Promise<boolean> {
       for (const chunk of segmentChunks(segment)) {
         const bytes = Buffer.allocUnsafe(chunk.bytes)
         const { bytesRead } = await file.read(bytes, 0, chunk.bytes, offset)
-        if (bytesRead !== chunk.bytes || Buffer.compare(sha256(bytes), chunk.hash) !== 0) return false
+        if (bytesRead !== chunk.bytes || Buffer.compare(chunkNameOf(bytes, segment.chunkKey), chunk.hash) !== 0) return false
         offset += chunk.bytes
       }
     }

@@ -32,7 +32,7 @@ async function problemsIn(packs: readonly StampedPack[]): Promise<string[]> {
 }
 
 const hashOf = (pack: StampedPack) => Buffer.from(pack.name.hash, 'hex')
-const bodyIn = ({ bytes }: StampedPack) => bytes.subarray(90 + device.length)
+const bodyIn = ({ bytes }: StampedPack) => bytes.subarray(91 + device.length)
 
 describe('a device log whose chain', () => {
   let packs: StampedPack[]

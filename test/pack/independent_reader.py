@@ -1,16 +1,20 @@
 """Rebuilds the files of one device log, written from docs/format.md alone.
 
-usage: independent_reader.py LOG OUT      LOG is the device's folder of packs
+usage: independent_reader.py LOG OUT [IDENTITY]      LOG is the device's folder of packs
+
+IDENTITY is an age identity file; encrypted packs are opened with the ordinary `age`.
 
 Writes OUT/<stream>/<path>; older versions of a path go to OUT/.older/<n>/<stream>/<path>. Prints a JSON report. Shares no
 code with the project: it is there to show that the document suffices.
 """
 
 import hashlib
+import hmac
 import json
 import os
 import re
 import struct
+import subprocess
 import sys
 
 import zstandard
@@ -72,13 +76,26 @@ def read_header(pack, device):
     fields = Fields(pack)
     need(fields.take(8) == HEADER_MAGIC, "no pack")
     need(fields.u8() == 1, "unknown version")
+    flags = fields.u8()
+    need(flags <= 1, "unknown flags")
     length = fields.u8()
     need(1 <= length <= 64 and fields.take(length) == device, "another device")
     seq, previous, body_length, body_hash = fields.u64(), fields.take(32), fields.u64(), fields.take(32)
     header, body = pack[: fields.at], pack[fields.at :]
     need(len(pack) <= 64 * MIB and len(body) == body_length, "wrong length")
     need(hashlib.sha256(body).digest() == body_hash, "body does not match its hash")
-    return seq, previous, hashlib.sha256(header).digest(), body
+    return seq, previous, hashlib.sha256(header).digest(), body, flags == 1
+
+
+def decrypt(body, identity):
+    need(identity is not None, "encrypted, and no identity was given")
+    age = subprocess.run(["age", "-d", "-i", identity], input=body, capture_output=True)
+    need(age.returncode == 0, "age does not open it")
+    return age.stdout
+
+
+def chunk_name(key, chunk):
+    return hmac.new(key, chunk, hashlib.sha256).digest() if key else hashlib.sha256(chunk).digest()
 
 
 def decode(codec, stored, raw_size, lineage):
@@ -100,7 +117,9 @@ def read_manifest(body):
     start = len(body) - TRAILER.size - stored_size
     need(magic == b"SLM1" and stored_size <= MIB and size <= MIB and start >= 0, "bad trailer")
     fields = Fields(decode(codec, body[start : len(body) - TRAILER.size], size, None))
-    manifest = {"epoch": fields.take(8), "seal": fields.varint(), "sealed_at": fields.varint()}
+    manifest = {"epoch": fields.take(8), "key": fields.sized(32)}
+    need(len(manifest["key"]) in (0, 32), "bad chunk key")
+    manifest["seal"], manifest["sealed_at"] = fields.varint(), fields.varint()
     manifest["sizes"] = [fields.varint() for _ in range(3)]
     manifest["gear"] = fields.u8()
     manifest["streams"] = [read_stream(fields) for _ in range(fields.varint())]
@@ -156,15 +175,16 @@ class Log:
 
     def add(self, body):
         manifest = read_manifest(body)
+        scope = manifest["epoch"] + manifest["key"]
         at, named = 0, iter(manifest["hashes"])
         numbered = []
         for block in manifest["blocks"]:
             stream = self.stream_of(manifest, block)
-            raw = self.add_block(manifest["epoch"], stream["name"], block, body[at : at + block["stored"]])
+            raw = self.add_block(scope, stream["name"], block, body[at : at + block["stored"]])
             at += block["stored"]
-            numbered += self.add_chunks(manifest["epoch"], block["sizes"], named, raw)
+            numbered += self.add_chunks(scope, manifest["key"], block["sizes"], named, raw)
         for size, name in zip(manifest["external"], named):
-            chunk = self.chunks.get((manifest["epoch"], name))
+            chunk = self.chunks.get((scope, name))
             need(chunk is not None and len(chunk) == size, "external chunk is nowhere in the epoch")
             numbered.append(chunk)
             self.external += 1
@@ -177,28 +197,28 @@ class Log:
         need(item["stream"] < len(manifest["streams"]), "no such stream")
         return manifest["streams"][item["stream"]]
 
-    def add_block(self, epoch, stream, block, stored):
+    def add_block(self, scope, stream, block, stored):
         before, steps = b"", 0
         if block["distance"]:
-            key = (epoch, stream, block["ordinal"] - block["distance"])
+            key = (scope, stream, block["ordinal"] - block["distance"])
             need(key in self.lineages, "continues a block that is not there")
             before, steps = self.lineages[key]
             steps += 1
             self.continued += 1
         need(steps <= 64, "chain too long")
         raw = decode(block["codec"], stored, sum(block["sizes"]), before)
-        key = (epoch, stream, block["ordinal"])
+        key = (scope, stream, block["ordinal"])
         need(key not in self.lineages, "ordinal used twice")
         self.lineages[key] = ((before + raw)[-2 * MIB :], steps)
         self.blocks += 1
         return raw
 
-    def add_chunks(self, epoch, sizes, named, raw):
+    def add_chunks(self, scope, key, sizes, named, raw):
         at = 0
         for size, name in zip(sizes, named):
             chunk = raw[at : at + size]
-            need(hashlib.sha256(chunk).digest() == name, "chunk does not match its hash")
-            self.chunks[(epoch, name)] = chunk
+            need(chunk_name(key, chunk) == name, "chunk does not match its hash")
+            self.chunks[(scope, name)] = chunk
             at += size
             yield chunk
 
@@ -213,18 +233,18 @@ class Log:
         self.files[entry["file"]] = {**entry, "content": held["content"], "stream": stream}
 
 
-def read_log(folder):
+def read_log(folder, identity=None):
     device = os.path.basename(os.path.abspath(os.fsencode(folder)))
     need(DEVICE_NAME.fullmatch(device), "not named like a device")
     matches = [PACK_NAME.fullmatch(name) for name in sorted(os.listdir(os.fsencode(folder)))]
     log, last = Log(), bytes(32)
     for expected, match in enumerate((match for match in matches if match), start=1):
         with open(os.path.join(os.fsencode(folder), match[0]), "rb") as file:
-            seq, previous, name, body = read_header(file.read(), device)
+            seq, previous, name, body, is_encrypted = read_header(file.read(), device)
         need(seq == expected == int(match[1]), f"pack {expected} is missing or there twice")
         need(name.hex().encode() == match[2], f"pack {seq} is not what its name says")
         need(previous == last, f"pack {seq} does not follow the one before")
-        log.add(body)
+        log.add(decrypt(body, identity) if is_encrypted else body)
         last = name
     return log
 
@@ -247,7 +267,7 @@ def write_files(log, out):
 
 
 def main():
-    log = read_log(sys.argv[1])
+    log = read_log(sys.argv[1], *sys.argv[3:])
     torn = write_files(log, os.fsencode(sys.argv[2]))
     counts = {"packs": log.packs, "blocks": log.blocks, "continued": log.continued, "external": log.external}
     print(json.dumps({**counts, "files": len(log.files), "torn": torn}))

@@ -8,11 +8,12 @@ import { encodeTail } from '../../src/pack/body.ts'
 import { PackBuilder, type BuiltBody } from '../../src/pack/builder.ts'
 import { chunkerStart, type ChunkerState } from '../../src/pack/chunker.ts'
 import { FileCuts } from '../../src/pack/cuts.ts'
+import type { Sealer } from '../../src/pack/encryption.ts'
 import { encodeHeader, headerHash, noPrevious } from '../../src/pack/header.ts'
 import type { Lineage } from '../../src/pack/lineage.ts'
 import type { Manifest } from '../../src/pack/manifest.ts'
 import { ReferencePolicy } from '../../src/pack/reference-policy.ts'
-import { keyOf, sha256, toHex } from '../../src/pack/sha256.ts'
+import { chunkNameOf, keyOf, sha256, toHex } from '../../src/pack/sha256.ts'
 import type { Destination, PackName } from '../../src/transfer/destination.ts'
 import { memoryDestination } from '../../src/transfer/memory.ts'
 
@@ -46,6 +47,8 @@ export interface SegmentFacts {
   readonly mode?: number
   readonly modifiedUs?: number
   readonly chunker?: ChunkerState
+  /** Of the epoch, where its chunks are named with one. */
+  readonly chunkKey?: Uint8Array
 }
 
 /** Adds one segment to a pack, cut as the packer cuts. Returns the chunker's state behind it. */
@@ -58,7 +61,7 @@ export async function addSegment(builder: PackBuilder, stream: Stream, facts: Se
   for (let at = 0; at < bytes.length;) {
     const { length } = cuts.next(bytes.subarray(at), () => undefined)
     const chunk = bytes.subarray(at, at + length)
-    await builder.addChunk(stream, chunk, sha256(chunk))
+    await builder.addChunk(stream, chunk, chunkNameOf(chunk, facts.chunkKey))
     at += length
   }
   builder.endEntry(facts.complete ?? stream.files === 'whole')
@@ -71,10 +74,11 @@ export interface StampedPack {
 }
 
 /** A body with its header in front, under the name that vouches for both. */
-export function stamp(body: Uint8Array, place: { device?: string; seq: number; previous?: Uint8Array }): StampedPack {
+export function stamp(body: Uint8Array, place: { device?: string; seq: number; previous?: Uint8Array; encryption?: 'age' | undefined }): StampedPack {
   const owner = place.device ?? device
   const header = encodeHeader({
     device: owner, seq: place.seq, previous: place.previous ?? noPrevious, bodyBytes: body.length, bodyHash: sha256(body),
+    ...(place.encryption && { encryption: place.encryption }),
   })
   return { name: { device: owner, seq: place.seq, hash: toHex(headerHash(header)) }, bytes: Buffer.concat([header, body]) }
 }
@@ -108,10 +112,12 @@ export class LogMaker {
   readonly built: BuiltBody[] = []
   readonly #zstd: Codec
   readonly #level: number
+  readonly #sealer: Sealer | undefined
   readonly #references = new ReferencePolicy()
   readonly #epochs = new Map<string, Epoch>()
 
-  constructor(options: { zstd?: Codec; level?: number; destination?: Destination } = {}) {
+  constructor(options: { zstd?: Codec; level?: number; destination?: Destination; sealer?: Sealer } = {}) {
+    this.#sealer = options.sealer
     this.#zstd = options.zstd ?? zstdNative
     this.#level = options.level ?? 3
     this.destination = options.destination ?? memoryDestination()
@@ -119,6 +125,11 @@ export class LogMaker {
 
   get names(): PackName[] {
     return this.packs.map(({ name }) => name)
+  }
+
+  /** For segments of an encrypted log. */
+  key(epoch: string): { readonly chunkKey?: Uint8Array } {
+    return this.#sealer ? { chunkKey: this.#sealer.chunkKey(idOf(epoch)) } : {}
   }
 
   #epoch(name: string): Epoch {
@@ -130,9 +141,12 @@ export class LogMaker {
   async body(epochName: string, fill: (builder: PackBuilder) => Promise<unknown>): Promise<Buffer> {
     const epoch = this.#epoch(epochName)
     const parts: Uint8Array[] = []
+    const keep = async (bytes: Uint8Array): Promise<void> => void parts.push(Uint8Array.from(bytes))
+    const age = await this.#sealer?.begin(keep)
     const builder = new PackBuilder({
       past: {
         epoch: epoch.id,
+        ...this.key(epochName),
         sealNumber: this.packs.length + 1,
         hasChunk: (hash) => epoch.chunks.has(keyOf(hash)),
         nextOrdinal: (stream) => epoch.ordinals.get(stream) ?? 0,
@@ -141,10 +155,11 @@ export class LogMaker {
       zstd: this.#zstd,
       level: this.#level,
       references: this.#references,
-      write: async (bytes) => void parts.push(Uint8Array.from(bytes)),
+      write: (bytes) => (age ? age.write(bytes) : keep(bytes)),
     })
     await fill(builder)
     const built = await builder.finish(1_790_000_000_000 + this.packs.length)
+    await age?.finish()
     this.built.push(built)
     for (const hash of built.chunks) epoch.chunks.add(keyOf(hash))
     for (const [stream, next] of built.ordinals) epoch.ordinals.set(stream, next)
@@ -160,7 +175,7 @@ export class LogMaker {
   async append(body: Uint8Array): Promise<StampedPack> {
     const last = this.packs.at(-1)
     const previous = last ? Buffer.from(last.name.hash, 'hex') : noPrevious
-    const pack = stamp(body, { seq: this.packs.length + 1, previous })
+    const pack = stamp(body, { seq: this.packs.length + 1, previous, encryption: this.#sealer && 'age' })
     await put(this.destination, pack)
     this.packs.push(pack)
     return pack

@@ -44,8 +44,8 @@ const manifest: fc.Arbitrary<Manifest> = fc.array(stream, { minLength: 1, maxLen
     const chunks = external.length + blocks.reduce((sum, { chunks: own }) => sum + own.length, 0)
     return fc.record({
       epoch: bytes(8), sealNumber: number, sealedAt: number, streams: fc.constant(streams), blocks: fc.constant(blocks),
-      external: fc.constant(external), entries: fc.array(entry(streams.length, chunks), { maxLength: 6 }),
-    })
+      external: fc.constant(external), entries: fc.array(entry(streams.length, chunks), { maxLength: 6 }), chunkKey: bytes(32),
+    }, { requiredKeys: ['epoch', 'sealNumber', 'sealedAt', 'streams', 'blocks', 'external', 'entries'] })
   }))
 
 const blocksBytes = ({ blocks }: Manifest) => blocks.reduce((sum, { storedBytes }) => sum + storedBytes, 0)
@@ -66,6 +66,10 @@ describe('a manifest', () => {
       expect(() => decodeManifest(Buffer.concat([whole, Buffer.of(0)]), blocksBytes(value))).toThrow(FormatError)
       expect(() => decodeManifest(whole, blocksBytes(value) + 1)).toThrow('blocks do not fill')
     }))
+  })
+
+  test('with a key for chunk names that is too short or too long is refused', () => {
+    for (const size of [1, 31, 33]) expect(() => decoded({ ...emptyManifest, chunkKey: noise('key', size) })).toThrow(/chunk key/)
   })
 
   const entryOf = (rest: Partial<ManifestEntry>): ManifestEntry => ({
@@ -136,8 +140,8 @@ describe('a manifest', () => {
 describe('a header', () => {
   const header: fc.Arbitrary<PackHeader> = fc.record({
     device: fc.stringMatching(/^[a-z0-9][a-z0-9._-]{0,63}$/), seq: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
-    previous: bytes(32), bodyBytes: fc.nat(maxPackBytes - maxHeaderBytes), bodyHash: bytes(32),
-  })
+    previous: bytes(32), bodyBytes: fc.nat(maxPackBytes - maxHeaderBytes), bodyHash: bytes(32), encryption: fc.constant('age' as const),
+  }, { requiredKeys: ['device', 'seq', 'previous', 'bodyBytes', 'bodyHash'] })
 
   test('comes back as it was written, also in front of a body', () => {
     fc.assert(fc.property(header, fc.uint8Array(), (value, body) => {
@@ -147,7 +151,7 @@ describe('a header', () => {
     }))
   })
 
-  test('of another magic, version, device form, seq 0 or a body above the limit is refused, and so is a cut one', () => {
+  test('of another magic, version, flags, device form, seq 0 or a body above the limit is refused, and so is a cut one', () => {
     const value: PackHeader = { device: 'laptop', seq: 1, previous: new Uint8Array(32), bodyBytes: 9, bodyHash: new Uint8Array(32) }
     const written = encodeHeader(value)
     const changed = (at: number, byte: number) => {
@@ -157,8 +161,9 @@ describe('a header', () => {
     }
     expect(changed(0, 0x88)).toThrow('not a Sluice pack')
     expect(changed(8, 2)).toThrow('format version 2')
-    expect(changed(9, 0)).toThrow('device name')
-    expect(changed(10, 0x2f)).toThrow('device name')
+    expect(changed(9, 2)).toThrow('unknown flags 2')
+    expect(changed(10, 0)).toThrow('device name')
+    expect(changed(11, 0x2f)).toThrow('device name')
     expect(() => decodeHeader(encodeHeader({ ...value, seq: 0 }))).toThrow('seq 0')
     expect(() => decodeHeader(encodeHeader({ ...value, bodyBytes: maxPackBytes }))).toThrow('above the limit')
     for (let length = 0; length < written.length; length++) expect(() => decodeHeader(written.subarray(0, length))).toThrow(FormatError)

@@ -1,12 +1,13 @@
 import { zstdNative } from '../../src/compress/zstd-native.ts'
 import type { Codec } from '../../src/compress/codec.ts'
 import { readLog, type LogContent } from '../../src/pack/read-log.ts'
+import type { Unlock } from '../../src/pack/identities.ts'
 import type { FileVersion } from '../../src/pack/versions.ts'
 import type { Destination } from '../../src/transfer/destination.ts'
 import { device } from './make-log.ts'
 
-export function readAll(destination: Destination, zstd: Codec = zstdNative, content = true): Promise<LogContent> {
-  return readLog({ destination, device, zstd, content })
+export function readAll(destination: Destination, zstd: Codec = zstdNative, content = true, unlock?: Unlock): Promise<LogContent> {
+  return readLog({ destination, device, zstd, content, ...(unlock && { unlock }) })
 }
 
 /** `<pack number>: <code>: <message>` of every problem. */

@@ -6,6 +6,8 @@
  * Method: a small log with streams, epochs, references and repeats is damaged in three ways. (a) Bytes of a pack, under
  * its old name. (b) Bytes of blocks, manifest (also before it is compressed), trailer or header, with all hashes made to
  * fit again, the packs behind it included. (c) Fields of a decoded manifest. Then packs, chain, references and content are read.
+ * (d) The same log encrypted: bytes of age files, header and payload, with all hashes made to fit, and encrypted anew what
+ * (b) and (c) make of a body.
  *
  * 3,000 cases, 100,000 when CI is set. The seed is printed; FUZZ_SEED repeats a run. Work is counted, not timed.
  */
@@ -20,10 +22,12 @@ import { decodeTrailer, trailerBytes } from '../../src/pack/body.ts'
 import { ByteWriter, FormatError } from '../../src/pack/bytes.ts'
 import { chunkerStart } from '../../src/pack/chunker.ts'
 import { segmentChunks } from '../../src/pack/device-log.ts'
+import { encryptBody, openSealer, type Sealer } from '../../src/pack/encryption.ts'
+import { openIdentities, type Unlock } from '../../src/pack/identities.ts'
 import { decodeHeader, encodeHeader, headerHash, type PackHeader } from '../../src/pack/header.ts'
 import { decodeManifest, encodeManifest, type Manifest } from '../../src/pack/manifest.ts'
 import { readLog } from '../../src/pack/read-log.ts'
-import { readPack } from '../../src/pack/read-pack.ts'
+import { readPack, sourceOf } from '../../src/pack/read-pack.ts'
 import { keyOf, sha256, toHex } from '../../src/pack/sha256.ts'
 import type { Destination, PackName } from '../../src/transfer/destination.ts'
 import { memoryDestination } from '../../src/transfer/memory.ts'
@@ -33,6 +37,14 @@ import { mutateBytes, mutateManifest, Random } from './mutate.ts'
 const cases = process.env['CI'] ? 100_000 : 3_000
 const seed = Number(process.env['FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 32))
 const isTold = `${cases} cases, FUZZ_SEED=${seed}`
+
+/** Drawn for this test alone. */
+const identity = 'AGE-SECRET-KEY-15440KKLJRNL52628KKPQUTUNRJYXECLQUUM2CJ6HAZAKYEJGPTCQXAVNNV'
+const recipient = 'age1m8qftn6f5v5pnvcczrgj5825rpwvz05cpe0wqgy4cz3pcx2e0dds64vkq9'
+let sealer: Sealer
+let unlock: Unlock
+/** Every body of the log as an age file. */
+let files: readonly Buffer[]
 
 /** What one damaged log may cost at most; hostile entries name more content than anybody wants to read. */
 const maxChunksRead = 300
@@ -69,7 +81,16 @@ beforeAll(async () => {
     const blocks = manifest.blocks.map(({ storedBytes }, index) => bytes.subarray(blockOffsets[index], blockOffsets[index]! + storedBytes))
     return { header, manifest, blocks, raw: encodeManifest(manifest) }
   }))
+  sealer = await openSealer([recipient], noise('secret', 32))
+  unlock = await openIdentities([['test', identity]])
+  files = await Promise.all(packs.map(({ bytes }) => encrypted(bytes.subarray(decodeHeader(bytes).headerBytes))))
 })
+
+async function encrypted(body: Uint8Array): Promise<Buffer> {
+  const pieces: Uint8Array[] = []
+  await encryptBody(sealer, sourceOf(body), async (bytes) => void pieces.push(Uint8Array.from(bytes)))
+  return Buffer.concat(pieces)
+}
 
 async function smallLog(): Promise<LogMaker> {
   const [pointer, screens] = [streamOf('pointer'), streamOf('screens', 'whole')]
@@ -156,6 +177,25 @@ async function refielded(random: Random): Promise<StampedPack[]> {
   }
 }
 
+/** (d) Some packs of the log are encrypted; one of them is damaged inside, or the age file itself is. */
+async function encryptedLog(random: Random): Promise<StampedPack[]> {
+  const kind = random.below(3)
+  const from = kind === 0 ? packs : kind === 1 ? await structured(random) : await refielded(random)
+  const chosen = random.below(from.length)
+  const result: StampedPack[] = []
+  for (const [index, { name, bytes }] of from.entries()) {
+    const { headerBytes, ...old } = decodeHeader(bytes)
+    const file = kind === 0 ? files[index]! : index === chosen ? await encrypted(bytes.subarray(headerBytes)) : undefined
+    const changed = file && kind === 0 && index === chosen ? mutateBytes(random, file) : file
+    const body = changed ?? bytes.subarray(headerBytes)
+    const last = result.at(-1)
+    const previous = last ? Buffer.from(last.name.hash, 'hex') : old.previous
+    const header = encodeHeader({ ...old, previous, bodyBytes: body.length, bodyHash: sha256(body), ...(changed && { encryption: 'age' }) })
+    result.push({ name: { ...name, hash: toHex(headerHash(header)) }, bytes: Buffer.concat([header, body]) })
+  }
+  return result
+}
+
 function holding(from: readonly StampedPack[]): Destination {
   const byHash = new Map(from.map((pack) => [pack.name.hash, pack.bytes]))
   return {
@@ -194,9 +234,9 @@ function nextOf<T>(values: Iterable<T>): () => T {
 async function readAndCheck(from: readonly StampedPack[], codec: Codec, content: boolean): Promise<'whole' | 'problems'> {
   let decoded = 0
   const zstd: Codec = { ...codec, decompress: (stored, options) => (decoded++, codec.decompress(stored, options)) }
-  const result = await readLog({ destination: holding(from), device, zstd, content })
+  const result = await readLog({ destination: holding(from), device, zstd, content, unlock })
   result.problems.forEach(({ error }) => expectAllowed(error))
-  const isWhole = result.problems.length === 0
+  const isWhole = result.problems.length === 0 && result.closed.length === 0
   let chunks = 0
   for (const version of result.versions.newestFirst()) {
     for (const segment of version.segments) {
@@ -220,8 +260,7 @@ async function readAndCheck(from: readonly StampedPack[], codec: Codec, content:
 }
 
 /** Runs a case, telling its number when it fails. */
-async function run(kind: number, each: (random: Random, number: number) => Promise<void>): Promise<void> {
-  const portion = Math.floor(cases / 3)
+async function run(kind: number, each: (random: Random, number: number) => Promise<void>, portion = Math.floor(cases / 3)): Promise<void> {
   for (let number = 0; number < portion; number++) {
     await each(new Random(seed + kind * cases + number), number).catch((error: unknown) => {
       throw new Error(`case ${number} of ${isTold}`, { cause: error })
@@ -264,6 +303,14 @@ test('(c) manifests with other fields are refused, or harmless', async () => {
   await run(2, async (random, number) => {
     outcomes[await readAndCheck(await refielded(random), codecFor(number), random.below(3) > 0)]++
   })
+  expect(Math.min(outcomes.whole, outcomes.problems)).toBeGreaterThan(0)
+}, limitMs)
+
+test('(d) damaged age files, and damage inside of sound ones, are refused, or harmless', async () => {
+  const outcomes = { whole: 0, problems: 0 }
+  await run(5, async (random, number) => {
+    outcomes[await readAndCheck(await encryptedLog(random), codecFor(number), random.below(3) > 0)]++
+  }, Math.floor(cases / 15)) // keys cost ten times what the rest of a case does
   expect(Math.min(outcomes.whole, outcomes.problems)).toBeGreaterThan(0)
 }, limitMs)
 
