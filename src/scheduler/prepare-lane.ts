@@ -109,7 +109,7 @@ export class PrepareLane {
       })
       journal.dropCursors(capture.gone())
     }
-    this.#view.clear(['spool-full', 'state-full', 'state-unusable'])
+    this.#view.clear(['spool-full', 'state-full', 'state-unusable', 'encryption-failed'])
     this.#wholePass &&= ++this.#passes < maxPasses && capture.pending().length > 0
   }
 

@@ -3,12 +3,10 @@ import type { Decision } from './gate.ts'
 import type { Judge } from './judge.ts'
 import type { Queue } from './queues.ts'
 import type { FaultCode } from './reasons.ts'
+import { sendingFaults } from './faults.ts'
 
 /** What a pack that arrived proves to be over. */
-const provedOver: readonly FaultCode[] = [
-  'destination-full', 'destination-unreachable', 'destination-refused', 'destination-behind', 'destination-ahead', 'captive-portal',
-  'spool-full', 'state-full', 'state-unusable',
-]
+const provedOver: readonly FaultCode[] = [...sendingFaults, 'spool-full', 'state-full', 'state-unusable', 'encryption-failed']
 
 /** What the send lane needs to know of the last tick. */
 export interface SendView {
@@ -17,6 +15,8 @@ export interface SendView {
   /** Over which network, by the conditions of the last tick. */
   routeOf(queue: Queue): ReturnType<Judge['routeOf']>
   clear(codes: readonly FaultCode[]): void
+  /** Bytes arrived. */
+  progress(): void
   /** Looks at the conditions again and decides. */
   judge(): Promise<void>
 }
@@ -70,7 +70,7 @@ export class SendLane {
           hasMoved = true
           onProgress?.({ sentBytes: bytes })
         }
-        if (!(await sender.send(pack, { ...options, onSent }))) return ends()
+        if (!(await sender.send(pack, { ...options, onSent, onArrived: () => this.#view.progress() }))) return ends()
         this.#tooLittle.clear()
         await reclaim.run()
         this.#view.clear(provedOver)

@@ -9,15 +9,14 @@ import type { Conditions } from './conditions.ts'
 import type { Level } from './gate.ts'
 import type { Decisions, JudgeParts } from './judge.ts'
 import type { PauseKeeper } from './pause-keeper.ts'
-import type { FaultCode } from './reasons.ts'
 import type { ClockLook } from './suspend.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { emptySettings } from '../journal/settings.ts'
 import { SluiceError } from '../observe/error.ts'
-import { Faults } from './faults.ts'
 import { Judge } from './judge.ts'
 import { fallAsleepMs, MachineSleep } from './machine-sleep.ts'
 import { PrepareLane } from './prepare-lane.ts'
+import { Recovery } from './recovery.ts'
 import { SendLane } from './send-lane.ts'
 
 /**
@@ -42,6 +41,8 @@ export interface ServiceParts extends JudgeParts {
   readonly pauses?: PauseKeeper
   /** What else can change a decision. Calls back, and ends when disposed of. */
   readonly watches?: readonly ((wake: () => void) => Disposable)[]
+  /** What may mend what keeps things from leaving, such as a new credential: then it is tried at once. */
+  readonly mends?: readonly ((mended: () => void) => Disposable)[]
   /** Of a destination that is reached over a network. */
   readonly setRate?: (rate: LinkRate) => void
   /** The spool may grow to this; then preparing waits for sending. */
@@ -72,7 +73,7 @@ interface Working {
 export class Service {
   readonly #parts: ServiceParts
   readonly #judge: Judge
-  readonly #faults = new Faults()
+  readonly #recovery: Recovery
   readonly #prepareLane: PrepareLane
   readonly #sendLane: SendLane
   readonly #sleep: MachineSleep
@@ -95,6 +96,7 @@ export class Service {
   constructor(parts: ServiceParts) {
     this.#parts = parts
     this.#judge = new Judge(parts)
+    this.#recovery = new Recovery(parts)
     this.#sleep = new MachineSleep(parts.monotonic, parts.clocks)
     const view = this.#view()
     this.#prepareLane = new PrepareLane(parts, view)
@@ -110,7 +112,8 @@ export class Service {
       routeOf: (queue: Parameters<Judge['routeOf']>[0]) => this.#judge.routeOf(queue, this.#conditions),
       sending: () => this.#send?.done ?? (this.#sendLane.next() ? sleep(100) : undefined),
       maySeal: () => this.#pauseNow()?.captures !== 'drop',
-      clear: (codes: readonly FaultCode[]) => this.#faults.clear(...codes),
+      clear: this.#recovery.clear,
+      progress: this.#recovery.progress,
       judge: async () => void this.#judgeAt(await this.#judge.conditions()),
       wake: () => this.wake(),
     }
@@ -131,9 +134,10 @@ export class Service {
   async run(signal: AbortSignal): Promise<void> {
     const { capture } = this.#parts
     this.#goesOn = true
+    this.#recovery.begin()
     using watch = this.#watchAll()
     // What is off is not even listed.
-    capture.pause(new Set(this.#readSettings(this.#parts.now())?.streamsOff.map(({ stream }) => stream)))
+    capture.pause(new Set(this.#readSettings()?.streamsOff.map(({ stream }) => stream)))
     capture.start()
     watch.defer(() => capture.stop())
     await this.#loop(signal, () => false)
@@ -159,7 +163,7 @@ export class Service {
 
   /** Listens to everything that can change a decision. */
   #watchAll(): DisposableStack {
-    const { sensors, settings, watches = [] } = this.#parts
+    const { sensors, settings, watches = [], mends = [] } = this.#parts
     const watch = new DisposableStack()
     watch.use(settings.watch(() => this.#settingsChanged()))
     for (const sensor of [sensors.power, sensors.network]) {
@@ -167,6 +171,11 @@ export class Service {
       if (stop) watch.defer(stop)
     }
     for (const begin of watches) watch.use(begin(this.wake))
+    const mended = (): void => {
+      this.#recovery.tryNow()
+      this.wake()
+    }
+    for (const begin of mends) watch.use(begin(mended))
     return watch
   }
 
@@ -241,8 +250,6 @@ export class Service {
     await this.#keepPauses()
     const conditions = await this.#judge.conditions()
     const routeChanged = this.#routeChanged(conditions)
-    // Another network may well know the way.
-    if (this.#hasMoved(conditions)) this.#faults.clear('captive-portal', 'destination-unreachable')
     const at = this.#judgeAt(conditions)
     const packing = this.#prepareLane.queue
     if (this.#prepare && packing && this.#decisions.get(packing.name)?.prepare === 'hold') this.#prepare.stop.abort()
@@ -260,7 +267,7 @@ export class Service {
   async #keepPauses(): Promise<void> {
     const { pauses, now } = this.#parts
     const at = now()
-    const settings = this.#readSettings(at)
+    const settings = this.#readSettings()
     try {
       await pauses?.keep(settings, at, async () => {
         this.#prepare?.stop.abort()
@@ -279,13 +286,6 @@ export class Service {
     this.#send?.stop.abort()
   }
 
-  /** Whether the machine is on another network than at the last tick. */
-  #hasMoved(conditions: Conditions): boolean {
-    const before = this.#conditions?.network.value
-    const { id, cost } = conditions.network.value
-    return before !== undefined && (before.id !== id || before.cost !== cost)
-  }
-
   #routeChanged(conditions: Conditions): boolean {
     const sending = this.#sendLane.queue
     if (!sending) return false
@@ -302,8 +302,9 @@ export class Service {
   #judgeAt(conditions: Conditions): number {
     const at = this.#parts.now()
     this.#conditions = conditions
-    this.#settings = this.#readSettings(at) ?? emptySettings
-    this.#decisions = this.#judge.decide(at, conditions, this.#settings, this.#faults.active(at), this.#parts.sender.reserved)
+    this.#settings = this.#readSettings() ?? emptySettings
+    this.#recovery.notice(conditions, this.#settings)
+    this.#decisions = this.#judge.decide(at, conditions, this.#settings, this.#recovery.active(at), this.#parts.sender.reserved)
     this.#sendLane.shape()
     this.#tell()
     this.#warn(at)
@@ -311,14 +312,14 @@ export class Service {
   }
 
   /** The worker's settings; where they cannot be read a fault holds everything, as a pause may be what was lost. */
-  #readSettings(at: number): Settings | undefined {
+  #readSettings(): Settings | undefined {
     try {
       const settings = this.#parts.settings.read()
-      this.#faults.clear('settings-damaged')
+      this.#recovery.clear(['settings-damaged'])
       return settings
     } catch (error) {
       if (!(error instanceof SluiceError)) throw error
-      this.#faults.note(new SluiceError('settings-damaged', error.message, { cause: error }), at, 1)
+      this.#recovery.note(new SluiceError('settings-damaged', error.message, { cause: error }))
       return undefined
     }
   }
@@ -328,19 +329,21 @@ export class Service {
     const deciding = [...this.#decisions.values()].flatMap((decision) => decision.reasons)
     const codes = (level: Level): string[] => deciding.filter((reason) => reason.level === level).map((reason) => reason.code)
     // A fault that is being tried again does not hold, but it is not over either.
-    const held = [...new Set([...codes('hold'), ...this.#faults.codes])].sort()
+    const held = [...new Set([...codes('hold'), ...this.#recovery.codes])].sort()
     const slowed = [...new Set(codes('trickle'))].sort()
     const before = this.#told
     const telling = JSON.stringify([held, slowed])
-    if (before === telling) return
+    if (before === telling && !this.#recovery.hasNews) return
     this.#told = telling
     const { journal, emit } = this.#parts
     try {
       this.#judge.remember()
+      this.#recovery.keep()
     } catch (error) {
       this.#cannotWrite(error)
       this.wake()
     }
+    if (before === telling) return
     if (held.length > 0) emit({ event: 'send.held', reasons: held, backlogBytes: journal.waiting().bytes })
     else if (slowed.length > 0) emit({ event: 'work.slowed', reasons: slowed })
     else if (before !== undefined) emit({ event: 'send.resumed' })
@@ -378,10 +381,9 @@ export class Service {
 
   #failed(error: unknown): void {
     if (error instanceof SluiceError && error.code === 'aborted') return
-    const { now, random, emit } = this.#parts
-    const retryMs = error instanceof SluiceError ? this.#faults.note(error, now(), random()) : undefined
+    const retryMs = error instanceof SluiceError ? this.#recovery.note(error) : undefined
     if (retryMs === undefined || !(error instanceof SluiceError)) this.#failure = error instanceof Error ? error : new Error(String(error))
-    else emit({ event: 'send.failed', code: error.code, message: error.message, retryMs })
+    else this.#parts.emit({ event: 'send.failed', code: error.code, message: error.message, retryMs })
   }
 
   /** When to look again: at what is due, when a decision can change, and regularly while something waits or moves. */
@@ -390,7 +392,7 @@ export class Service {
     const changes = [...this.#decisions.values()].map((decision) => decision.changesAt ?? Infinity)
     if (this.#prepare || this.#send) return Math.min(dueAt, at + rereadMs.moving, ...changes)
     const held = [...this.#decisions.values()].filter((decision) => decision.reasons.length > 0 || decision.setAside.length > 0)
-    if (held.length === 0) return this.#faults.codes.length > 0 ? Math.min(dueAt, at + rereadMs.held) : dueAt
+    if (held.length === 0) return this.#recovery.codes.length > 0 ? Math.min(dueAt, at + rereadMs.held) : dueAt
     const isWaiting = this.#parts.journal.waiting().packs > 0 || this.#parts.capture.pending().length > 0
     return Math.min(dueAt, isWaiting ? at + rereadMs.held : Infinity, ...changes)
   }

@@ -31,6 +31,8 @@ export interface RequestOptions {
 export interface PutOptions extends RequestOptions {
   /** Called after each slice is handed over, with the bytes of it. */
   readonly onSent?: (bytes: number) => void
+  /** Called whenever the destination tells how many bytes of the pack are there. */
+  readonly onArrived?: (bytes: number) => void
 }
 
 /** Largest piece handed to a destination at once, so that a pause takes effect within one of them. */

@@ -4,6 +4,7 @@ import type { Disk } from '../journal/disk.ts'
 import { SluiceError } from '../observe/error.ts'
 import type { Destination } from './destination.ts'
 import { folderDestination } from './folder.ts'
+import { directWireBytes, s3WireBytes } from './s3/wire-bytes.ts'
 import { maskAddress, parseTusAddress } from './tus-address.ts'
 import { tusDestination, tusWireBytes, type TusOptions } from './tus.ts'
 
@@ -11,7 +12,7 @@ import { tusDestination, tusWireBytes, type TusOptions } from './tus.ts'
 const scheme = /^[a-z][a-z0-9+.-]+:/i
 
 /** What sending over a network takes. */
-export type Sending = Pick<TusOptions, 'link' | 'uploads' | 'now'>
+export type Sending = Pick<TusOptions, 'link' | 'uploads' | 'now' | 'credential'>
 
 /**
  * The destination at an address: `https://…` with `sending`, `file:///folder`, or a plain path, absolute or relative to
@@ -24,10 +25,15 @@ export function openDestination(address: string, disk: Disk, sending?: Sending):
   return folderDestination(pathToFileURL(resolve(path)).href, disk)
 }
 
-/** What `wireBytes` of the destination at an address says, without opening it. */
-export function wireBytesTo(address: string): Destination['wireBytes'] {
-  return isTus(address) ? tusWireBytes : (payloadBytes) => payloadBytes
+/** What `wireBytes` of the destination at an address says, without opening it. `direct`: as the config has it. */
+export function wireBytesTo(address: string, direct: boolean): Destination['wireBytes'] {
+  if (isS3(address)) return s3WireBytes
+  if (isTus(address)) return direct ? directWireBytes : tusWireBytes
+  return (payloadBytes) => payloadBytes
 }
+
+/** Such an address is opened by `openS3`, which is loaded only then. */
+export const isS3 = (address: string): boolean => /^s3:/i.test(address)
 
 const isTus = (address: string): boolean => /^https?:/i.test(address)
 
@@ -41,7 +47,7 @@ function openTus(address: string, sending: Sending | undefined): Destination {
 }
 
 function pathOfUrl(address: string): string {
-  if (!/^file:/i.test(address)) throw invalid(address, 'This version knows https://, file:///folder and plain paths.')
+  if (!/^file:/i.test(address)) throw invalid(address, 'This version knows https://, s3://bucket, file:///folder and plain paths.')
   // Node drops these silently, and the packs would land in another folder.
   if (/[?#]/.test(address)) throw invalid(address, 'In a file:// address, write ? as %3F and # as %23.')
   if (!/^file:\/\/\//i.test(address)) throw invalid(address, 'A file:// address has three slashes: file:///folder.')

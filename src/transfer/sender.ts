@@ -17,6 +17,8 @@ export interface SenderOptions {
   readonly spool: Spool
   readonly ledger: Ledger
   readonly destination: Destination
+  /** Encrypts a pack that was sealed in the clear; none leaves so where it is given. */
+  readonly encrypt?: (pack: PackRow) => Promise<PackRow>
   readonly now: () => number
   readonly emit: Emit
 }
@@ -29,7 +31,15 @@ export interface SendOptions {
   readonly signal: AbortSignal
   /** Bytes of the pack handed to the destination since the last call. */
   readonly onSent?: (bytes: number) => void
+  /** More of the pack is at the destination than ever was. */
+  readonly onArrived?: () => void
 }
+
+/**
+ * How much is sent before the destination is asked whether it has it: so much is lost at most by one that takes packs and
+ * loses them. A question costs about 1 kB, 0.1 % of so many bytes.
+ */
+const uncheckedMost = { packs: 16, bytes: 1 << 20 } as const
 
 /** Fewest bytes worth beginning with: one slice, or the whole of a small pack, as they are on the wire. */
 export function leastBytes(pack: PackRow, wireBytes: Destination['wireBytes']): number {
@@ -42,6 +52,10 @@ export class Sender {
   /** What the destination has is not known: a transfer ended in doubt, or none was made yet. */
   #inDoubt = true
   #meter: LedgerMeter | undefined
+  /** Packs that arrived since the destination was last asked for its head. */
+  #unchecked = { packs: 0, bytes: 0 }
+  /** The pack that moved last, and the most of it that was ever there. */
+  #arrivedOf: { readonly id: number; readonly bytes: number } | undefined
 
   constructor(options: SenderOptions) {
     this.#options = options
@@ -77,10 +91,10 @@ export class Sender {
       await this.#arrived(stamped, there)
     } else if ((there?.seq ?? 0) < (here?.seq ?? 0)) {
       throw new SluiceError('destination-behind',
-        `${destination.url} ends at pack ${there?.seq ?? 0} of ${device}, but ${here?.seq} were sent: restore it, or start a new state folder`)
+        `${destination.url} ends at pack ${there?.seq ?? 0} of ${device}, but ${here?.seq} were sent. What is missing has to be restored there, or this device begins a new log.`)
     } else if (there && (!here || there.seq > here.seq || there.hash !== toHex(here.hash))) {
       throw new SluiceError('destination-ahead',
-        `${destination.url} has pack ${there.seq} of ${device}, which this state folder did not send: is another machine using this name?`)
+        `${destination.url} has pack ${there.seq} of ${device}, which this state folder did not send. Is another machine using this name?`)
     }
     this.#inDoubt = false
   }
@@ -121,6 +135,7 @@ export class Sender {
   async #send(pack: PackRow, options: SendOptions, meter: LedgerMeter): Promise<boolean> {
     const { signal } = options
     const { journal } = this.#options
+    if (this.#inDoubt) this.#unchecked = { packs: Infinity, bytes: 0 }
     await this.reconcile({ meter, signal })
     if (pack.state === 'stamped' && journal.stamped()?.id !== pack.id) return true
     try {
@@ -133,8 +148,9 @@ export class Sender {
     }
   }
 
-  async #put(pack: PackRow, { signal, onSent }: SendOptions, meter: LedgerMeter): Promise<void> {
-    const { journal, spool, destination, now, emit, device } = this.#options
+  async #put(given: PackRow, { signal, onSent, onArrived }: SendOptions, meter: LedgerMeter): Promise<void> {
+    const { journal, spool, destination, now, emit, device, encrypt } = this.#options
+    const pack = encrypt && given.state === 'sealed' && !given.encrypted ? await encrypt(given) : given
     await using body = await spool.open(pack.bodyHash, pack.bodyBytes)
     const seq = pack.seq ?? (journal.head()?.seq ?? 0) + 1
     const header = pack.header ?? this.#header(pack, seq)
@@ -145,7 +161,13 @@ export class Sender {
     })
     if (pack.state === 'sealed') emit({ event: 'pack.stamped', seq, packBytes: outgoing.sizeBytes })
     this.#inDoubt = true
-    await destination.put(outgoing, { signal, meter, ...(onSent && { onSent }) })
+    const arrived = (bytes: number): void => {
+      const before = this.#arrivedOf?.id === pack.id ? this.#arrivedOf.bytes : undefined
+      if (before === undefined || bytes > before) this.#arrivedOf = { id: pack.id, bytes }
+      if (before !== undefined && bytes > before) onArrived?.()
+    }
+    await destination.put(outgoing, { signal, meter, ...(onSent && { onSent }), onArrived: arrived })
+    await this.#check(outgoing, { signal, meter })
     journal.transaction(() => {
       meter.settle()
       journal.markSent(pack.id, headOf(outgoing.name), now())
@@ -155,10 +177,28 @@ export class Sender {
     emit({ event: 'pack.sent', seq, packBytes: outgoing.sizeBytes })
   }
 
+  /**
+   * Asks now and then whether what the destination took is there: it throws `destination-behind` while the pack can still
+   * be sent again.
+   */
+  async #check({ name, sizeBytes }: OutgoingPack, request: RequestOptions): Promise<void> {
+    const { destination, device } = this.#options
+    this.#unchecked = { packs: this.#unchecked.packs + 1, bytes: this.#unchecked.bytes + sizeBytes }
+    if (this.#unchecked.packs < uncheckedMost.packs && this.#unchecked.bytes < uncheckedMost.bytes) return
+    const there = await destination.head(device, request)
+    if (there !== 'untold' && there?.hash !== name.hash) {
+      throw new SluiceError((there?.seq ?? 0) < name.seq ? 'destination-behind' : 'destination-ahead',
+        `${destination.url} took pack ${name.seq} of ${device}, but its log ends with another, ${there?.seq ?? 0}. The pack is kept here.`)
+    }
+    this.#unchecked = { packs: 0, bytes: 0 }
+  }
+
   #header(pack: PackRow, seq: number): Uint8Array {
     const { device, journal } = this.#options
-    const { bodyBytes, bodyHash } = pack
-    return encodeHeader({ device, seq, previous: journal.head()?.hash ?? noPrevious, bodyBytes, bodyHash })
+    const { bodyBytes, bodyHash, encrypted } = pack
+    return encodeHeader({
+      device, seq, previous: journal.head()?.hash ?? noPrevious, bodyBytes, bodyHash, ...(encrypted && { encryption: 'age' }),
+    })
   }
 
   /**

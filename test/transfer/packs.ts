@@ -1,17 +1,36 @@
-import { createHash } from 'node:crypto'
 import { expect } from 'vitest'
+import { encodeHeader, headerHash, noPrevious } from '../../src/pack/header.ts'
+import { sha256, toHex } from '../../src/pack/sha256.ts'
 import type { Destination, OutgoingPack, PackName } from '../../src/transfer/destination.ts'
 
 export type TestPack = OutgoingPack & { readonly bytes: Buffer }
 
-/** A pack in memory, named as its content is. */
-export function packOf(seq: number, bytes: Buffer, device = 'laptop-1'): TestPack {
+/**
+ * A pack in memory with a true header and `bytes` for a body, as the next of the log that ends with `previous`. It is as long
+ * as `bytes`, whose beginning gives way to the header; where there is no room for that, the header comes on top.
+ */
+export function packOf(seq: number, bytes: Buffer, device = 'laptop-1', previous?: TestPack): TestPack {
+  const headerOf = (body: Buffer) => encodeHeader({
+    device, seq, bodyBytes: body.length, bodyHash: sha256(body),
+    previous: previous ? Buffer.from(previous.name.hash, 'hex') : noPrevious,
+  })
+  const headerBytes = headerOf(Buffer.alloc(0)).length
+  const body = bytes.length > headerBytes ? bytes.subarray(headerBytes) : bytes
+  const header = headerOf(body)
+  const whole = Buffer.concat([header, body])
   return {
-    name: { device, seq, hash: createHash('sha256').update(bytes).digest('hex') },
-    bytes,
-    sizeBytes: bytes.length,
-    read: async (offset, length) => bytes.subarray(offset, offset + length),
+    name: { device, seq, hash: toHex(headerHash(header)) },
+    bytes: whole,
+    sizeBytes: whole.length,
+    read: async (offset, length) => whole.subarray(offset, offset + length),
   }
+}
+
+/** Packs of these bodies, each the next of the one before. */
+export function chainOf(bodies: readonly Buffer[], device = 'laptop-1'): TestPack[] {
+  const packs: TestPack[] = []
+  for (const [at, body] of bodies.entries()) packs.push(packOf(at + 1, body, device, packs.at(-1)))
+  return packs
 }
 
 /** Sends a pack and returns the bytes that moved. */

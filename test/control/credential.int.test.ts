@@ -1,0 +1,154 @@
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { DeviceCredential, credentialPath, keepCredential, readCredential, readToken, type DeviceCredentialOptions } from '../../src/control/credential.ts'
+import { SluiceError } from '../../src/observe/error.ts'
+import { memoryDestination } from '../../src/transfer/memory.ts'
+import { enrolling } from '../../src/transfer/enrol.ts'
+import { temporaryFolder } from '../temporary-folder.ts'
+
+const secret = `slc1.laptop-1.${'s'.repeat(43)}`
+const kept = { device: 'laptop-1', origin: 'https://collector.example', since: 1_700_000_000_000, credential: secret }
+
+async function stateFolder(): Promise<string> {
+  return join(await temporaryFolder(), 'state')
+}
+
+function errorOf(work: () => unknown): SluiceError {
+  try {
+    work()
+  } catch (error) {
+    if (error instanceof SluiceError) return error
+    throw error
+  }
+  throw new Error('nothing was thrown')
+}
+
+describe('a credential that is kept', () => {
+  test('is for its owner alone, and the same afterwards', async () => {
+    const state = await stateFolder()
+    expect(readCredential(state)).toBeUndefined()
+    keepCredential(state, kept)
+    expect(readCredential(state)).toEqual(kept)
+    expect(statSync(credentialPath(state)).mode & 0o777).toBe(0o600)
+    keepCredential(state, { ...kept, since: 5 })
+    expect(readCredential(state)?.since).toBe(5)
+    expect(readdirSync(state).sort()).toEqual(['credential', 'credential.lock.sqlite'])
+  })
+
+  test('is not used once others may read it, and the error says what to do and nothing of it', async () => {
+    const state = await stateFolder()
+    keepCredential(state, kept)
+    chmodSync(credentialPath(state), 0o640)
+    const error = errorOf(() => readCredential(state))
+    expect(error.code).toBe('credential-missing')
+    expect(error.message).toContain('chmod go=')
+    expect(error.message).not.toContain(secret)
+  })
+
+  test.each(['', '{', 'null', '[]', '{"version":2}', `{"version":1,"device":"laptop-1","credential":"${secret}"}`, 'x'.repeat(5000)])(
+    'and damaged to %j is told as such, without its content', async (text) => {
+      const state = await stateFolder()
+      mkdirSync(state, { mode: 0o700 })
+      writeFileSync(credentialPath(state), text, { mode: 0o600 })
+      const error = errorOf(() => readCredential(state))
+      expect(error.code).toBe('credential-missing')
+      expect(error.message).not.toContain(secret)
+    })
+
+  test('in a folder that others may write to is refused', async () => {
+    const state = await stateFolder()
+    mkdirSync(state)
+    chmodSync(state, 0o777)
+    expect(errorOf(() => keepCredential(state, kept)).code).toBe('state-unusable')
+  })
+
+  test('a pipe or a folder in its place is no credential, and is not waited for', async () => {
+    const state = await stateFolder()
+    mkdirSync(credentialPath(state), { recursive: true, mode: 0o700 })
+    expect(errorOf(() => readCredential(state)).code).toBe('credential-missing')
+  })
+})
+
+function credentials(state: string, more: Partial<DeviceCredentialOptions> = {}): DeviceCredential {
+  return new DeviceCredential({
+    stateFolder: state, device: 'laptop-1', origin: kept.origin, now: () => kept.since,
+    enrol: async () => { throw new Error('nobody enrols') }, ...more,
+  })
+}
+
+describe('what a device shows', () => {
+  test('is shown to the collector that gave it, and to no other', async () => {
+    const state = await stateFolder()
+    keepCredential(state, kept)
+    expect(credentials(state).current()).toBe(secret)
+    for (const origin of ['https://collector.example:444', 'http://collector.example', 'https://other.example']) {
+      expect(credentials(state, { origin }).current(), origin).toBeUndefined()
+    }
+    expect(credentials(state, { device: 'laptop-2' }).current()).toBeUndefined()
+  })
+
+  test('comes from the token that was left for it, once', async () => {
+    const state = await stateFolder()
+    const tokenFile = join(await temporaryFolder(), 'token')
+    writeFileSync(tokenFile, ' token-1\n', { mode: 0o600 })
+    const enrol = vi.fn(async () => secret)
+    const source = credentials(state, { tokenFile, enrol })
+    await source.ensure({})
+    await source.ensure({})
+    expect(enrol.mock.calls).toEqual([['token-1', {}]])
+    expect(readCredential(state)).toEqual(kept)
+  })
+
+  test('may be a file that somebody else keeps, which may change', async () => {
+    const state = await stateFolder()
+    const folder = await temporaryFolder()
+    const credentialFile = join(folder, 'given')
+    const source = credentials(state, { credentialFile })
+    expect(errorOf(() => source.current()).code).toBe('credential-missing')
+    writeFileSync(credentialFile, `${secret}\n`, { mode: 0o640 })
+    expect(source.current()).toBe(secret)
+    writeFileSync(credentialFile, 'another-one\n')
+    expect(source.current()).toBe('another-one')
+    chmodSync(credentialFile, 0o644)
+    expect(errorOf(() => source.current()).message).toContain('Other users may read')
+  })
+
+  test('is looked at again when it is replaced, also as a link to another file', async () => {
+    const state = await stateFolder()
+    mkdirSync(state, { mode: 0o700 })
+    const folder = await temporaryFolder()
+    let changes = 0
+    const watch = credentials(state, { credentialFile: join(folder, 'given') }).watch(() => void changes++)
+    onTestFinished(() => watch[Symbol.dispose]())
+    keepCredential(state, kept)
+    await vi.waitFor(() => expect(changes).toBeGreaterThan(0), { timeout: 20_000 })
+    const before = changes
+    writeFileSync(join(folder, 'real'), secret)
+    symlinkSync(join(folder, 'real'), join(folder, 'given'))
+    await vi.waitFor(() => expect(changes).toBeGreaterThan(before), { timeout: 20_000 })
+  })
+})
+
+describe('a token', () => {
+  test.each([['missing', undefined], ['empty', ''], ['two words', 'a b'], ['no text', '\0']])('that is %s is none', async (_, text) => {
+    const path = join(await temporaryFolder(), 'token')
+    if (text !== undefined) writeFileSync(path, text, { mode: 0o600 })
+    expect(errorOf(() => readToken(path)).code).toBe('credential-missing')
+  })
+
+  test('that everybody may read is refused, unread', async () => {
+    const path = join(await temporaryFolder(), 'token')
+    writeFileSync(path, 'token-1')
+    chmodSync(path, 0o644)
+    expect(errorOf(() => readToken(path)).message).not.toContain('token-1')
+    expect(readFileSync(path, 'utf8')).toBe('token-1')
+  })
+})
+
+test('a refusal without any credential says that there is none', async () => {
+  const refusing = { ...memoryDestination(), head: async () => { throw new SluiceError('credential-refused', 'no') } }
+  const source = (current: string | undefined) => ({ current: () => current, ensure: async () => undefined })
+  await expect(enrolling(refusing, source(undefined)).head('laptop-1')).rejects.toMatchObject({ code: 'credential-missing' })
+  await expect(enrolling(refusing, source(secret)).head('laptop-1')).rejects.toMatchObject({ code: 'credential-refused' })
+})
