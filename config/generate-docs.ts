@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { errorCodes } from '../src/observe/error-codes.ts'
 import { reasons, yieldsToSendNow } from '../src/scheduler/reasons.ts'
 import type { ReasonCode } from '../src/scheduler/reasons.ts'
+import { collectorOptions } from './collector-options.ts'
 import { options } from './options.ts'
 import type { ListOption, MapOption, Option, ValueOption } from './schema.ts'
 
@@ -10,7 +11,7 @@ const note = '<!-- Written by `npm run docs`; do not edit. -->'
 
 /** The generated pages by their path in the package. */
 function pages(): Readonly<Record<string, string>> {
-  return { 'docs/config.md': configPage(), 'docs/errors.md': errorsPage(), 'docs/reasons.md': reasonsPage() }
+  return { 'docs/config.md': configPage(), 'docs/collector-config.md': collectorPage(), 'docs/errors.md': errorsPage(), 'docs/reasons.md': reasonsPage() }
 }
 
 function configPage(): string {
@@ -23,6 +24,16 @@ function configPage(): string {
     + 'be captured again. `power.sendAboveBattery` is not below `power.lowBattery`, `rate.trickle` not above `rate.max`, and\n'
     + 'there is one cap for each period and what it counts.',
     table(['key', 'what it is', 'allowed', 'default'], rowsOf(options, '')),
+  )
+}
+
+function collectorPage(): string {
+  return page(
+    '# The collector’s config file',
+    'For `sluice collector --config FILE`, as [collector.md](collector.md) describes. YAML 1.2, at most 256 KiB. A wrong file is refused\n'
+    + 'whole, and every problem is named with its line, its key, what was found and what is allowed. What is required below\n'
+    + '`tls` and `metrics` is so where these are there at all.',
+    table(['key', 'what it is', 'allowed', 'default'], rowsOf(collectorOptions, '')),
   )
 }
 

@@ -11,13 +11,32 @@ import type { Environment } from './schema.ts'
 
 /** Reads the config file at `path`. Throws `config-missing` or `config-invalid`. */
 export async function loadConfig(path: string): Promise<LoadedConfig> {
-  const result = await checkConfigFile(path)
-  if ('problems' in result) throw configInvalid(path, result.problems)
-  return result
+  return await loadBy(path, checkConfig)
 }
 
 /** As `loadConfig`, but returns the problems of a file that is there. */
 export async function checkConfigFile(path: string): Promise<LoadedConfig | Refused> {
+  return await checkFile(path, checkConfig)
+}
+
+/** Reads the config file at `path` by the check of its kind. Throws `config-missing` or `config-invalid`. */
+export async function loadBy<T extends object>(path: string, check: FileCheck<T>): Promise<T> {
+  const result = await checkFile(path, check)
+  if ('problems' in result) throw configInvalid(path, result.problems)
+  return result
+}
+
+/** As `loadBy` for a text that comes from no file; relative paths begin at the working directory. */
+export function readBy<T extends object>(text: string, source: string, check: FileCheck<T>): T {
+  const result = check(text, source, machineEnvironment())
+  if ('problems' in result) throw configInvalid(source, result.problems)
+  return result
+}
+
+/** What a text says, or what is wrong with it. */
+type FileCheck<T> = (text: string, fileName: string, environment: Environment) => T | Refused
+
+async function checkFile<T extends object>(path: string, check: FileCheck<T>): Promise<T | Refused> {
   const bytes = await readBounded(path)
   const problem = (found: string, allowed: string) => ({ problems: [fileProblem(path, found, allowed)] })
   if (bytes === 'no-file') return problem('found something that is no regular file', 'allowed: a YAML file')
@@ -30,7 +49,7 @@ export async function checkConfigFile(path: string): Promise<LoadedConfig | Refu
   } catch {
     return problem('found bytes that are no UTF-8', 'allowed: YAML in UTF-8')
   }
-  return checkConfig(text, path, machineEnvironment())
+  return check(text, path, machineEnvironment())
 }
 
 /** At most one byte more than allowed, so that an endless file ends here. */

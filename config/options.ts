@@ -2,9 +2,11 @@ import { join } from 'node:path'
 
 import type { Cap } from '../src/budget/cap.ts'
 import { leastCapBytes } from '../src/budget/cap.ts'
+import { recipient } from './recipient.ts'
 import { list, map, value } from './schema.ts'
 import type { TypeOf } from './schema.ts'
-import { bytes, cleanName, destination, duration, folder, glob } from './types.ts'
+import { bytes, cleanName, destination, duration, file, folder, glob, pin, proxy } from './types.ts'
+import { storeFields } from './store-options.ts'
 import { clock, integer, date, name, oneOf, percent, rate, sentence, timeZone, weekdays, yesNo } from './types.ts'
 
 const second = 1000
@@ -120,6 +122,32 @@ const rates = map({
   yield: value(yesNo, { as: 'yields', default: 'yes', doc: 'Give way to the person’s own traffic: slow down when the line gets slow.' }),
 }, { doc: 'How fast a network destination is sent to.' })
 
+const connection = map({
+  ca: value(file, { as: 'caFile', optional: true, doc: 'Certificates to trust beside the system’s, PEM.' }),
+  pin: list(value(pin, { doc: 'A key.' }), {
+    as: 'pins', max: 20, single: true, optional: true,
+    doc: 'Public keys, `sha256/…`: the destination’s certificate, or one of those above it, must have one of them.',
+  }),
+  certificate: value(file, { as: 'certificateFile', optional: true, doc: 'The certificate that this machine shows to the destination, PEM; needs `key`.' }),
+  key: value(file, { as: 'keyFile', optional: true, doc: 'The private key of `certificate`, PEM, without a password; not readable by others.' }),
+  proxy: value(proxy, {
+    optional: true,
+    doc: 'The proxy that leads to the destination, or `none`. Without it the environment counts: `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`.',
+  }),
+  proxyCredential: value(file, {
+    as: 'proxyCredentialFile', optional: true, doc: 'A file with `user:password` for `proxy`; not readable by others.',
+  }),
+  direct: value(yesNo, {
+    default: 'no', doc: 'Whether packs of up to 5 MiB go straight into the collector’s store, where the collector offers that.',
+  }),
+  http2: value(yesNo, { default: 'yes', doc: 'Whether HTTP/2 is spoken to a destination that offers it.' }),
+}, { doc: 'The way to a network destination: proxies, and whom to trust. See connection.md.' })
+
+const s3 = map({
+  ...storeFields,
+  partSize: value(bytes(5 << 20, 64 << 20), { as: 'partBytes', default: '5 MiB', doc: 'Larger packs are sent in parts of this size; a cut costs one of them.' }),
+}, { doc: 'What an `s3://` destination takes. The address comes first where both say something. See s3.md.' })
+
 const conditions = map({
   power: value(
     oneOf('mains', 'battery', 'battery-low', 'unknown'),
@@ -141,6 +169,15 @@ const seal = map({
   }),
 }, { doc: 'When a pack is sealed.' })
 
+const enrolment = map({
+  tokenFile: value(file, {
+    optional: true, doc: 'A file with a token, which only you can read: the service enrols this device with it by itself. See failures.md.',
+  }),
+  credentialFile: value(file, {
+    optional: true, doc: 'A file with the credential itself, such as one that systemd hands over, in place of the one that an enrolment keeps.',
+  }),
+}, { doc: 'How this device comes to be known at a collector.' })
+
 /** Every key of the config file: types, defaults, validation, messages and docs/config.md come from here. */
 export const options = map({
   device: value(name, {
@@ -157,6 +194,11 @@ export const options = map({
   }),
   streams: list(stream, { max: 100, doc: 'What is captured. At least one.' }),
   destination: value(destination, { doc: 'Where the device log is written.' }),
+  enrolment,
+  recipients: list(value(recipient, { doc: 'A public key.' }), {
+    max: 20, single: true, optional: true,
+    doc: 'Who can read the packs: public keys of age. With any, every pack is encrypted, and this machine cannot read what it sent. See encryption.md.',
+  }),
   caps: list(cap, { max: 20, default: 'none', doc: 'Byte limits; all of them apply.' }),
   power,
   network,
@@ -164,6 +206,8 @@ export const options = map({
   seal,
   windows: list(window, { max: 50, default: 'none', doc: 'Times in which sending is allowed; without any, always.' }),
   rate: rates,
+  connection,
+  s3,
   plan,
   exemptions: list(exemption, { max: 20, default: 'none', doc: 'Whom IT spares, and why.' }),
   timeZone: value(timeZone, {
@@ -171,7 +215,7 @@ export const options = map({
     doc: 'Where days, weeks and months of caps begin, and whose clock `windows` go by.',
   }),
   effort: value(integer(1, 19), { default: '6', doc: 'zstd level: higher is smaller and slower.' }),
-}, { doc: 'The config file.', later: ['endpoint'] })
+}, { doc: 'The config file.' })
 
 type FileConfig = TypeOf<typeof options>
 

@@ -11,7 +11,7 @@ import type { Problem } from './problem.ts'
 import { Reader } from './reader.ts'
 import type { Origin } from './reader.ts'
 import { checkRules } from './rules.ts'
-import type { Environment } from './schema.ts'
+import type { Environment, MapOption } from './schema.ts'
 
 /** Largest config file in bytes: a hundred streams need a tenth of it, and nothing larger is worth parsing. */
 export const maxConfigBytes = 256 << 10
@@ -39,6 +39,25 @@ export interface Refused {
 
 /** As `parseConfig`, but returns the problems. */
 export function checkConfig(text: string, fileName: string, environment: Environment): LoadedConfig | Refused {
+  const read = readByTable(options, text, fileName, environment)
+  if ('problems' in read) return read
+  const { reader } = read
+  const config = complete(read.value as FileConfig)
+  checkRules(
+    config,
+    (key, found, allowed) => { reader.report(key, found, allowed) },
+    {
+      realPath: environment.realPath ?? ((path) => path),
+      isWritten: (key) => (reader.origins.get(key)?.from ?? 'default') !== 'default',
+    },
+  )
+  return reader.problems.length > 0 ? { problems: reader.problems } : { config, origins: reader.origins }
+}
+
+/** Reads the text of a YAML file by a table of options. The reader is there for what else is to be reported. */
+export function readByTable(
+  table: MapOption, text: string, fileName: string, environment: Environment,
+): { readonly value: unknown; readonly reader: Reader } | Refused {
   const sizeBytes = Buffer.byteLength(text)
   if (sizeBytes > maxConfigBytes) {
     return { problems: [fileProblem(fileName, `found ${sizeBytes} bytes`, `allowed: at most ${maxConfigBytes}`)] }
@@ -54,18 +73,8 @@ export function checkConfig(text: string, fileName: string, environment: Environ
     reader.report('yaml', printable(message.split('\n')[0] ?? '', 200), 'allowed: YAML 1.2', pos[0])
   }
   if (reader.problems.length > 0) return { problems: reader.problems }
-  const fileConfig = reader.read(options, document.contents, '')
-  if (reader.problems.length > 0) return { problems: reader.problems }
-  const config = complete(fileConfig as FileConfig)
-  checkRules(
-    config,
-    (key, found, allowed) => { reader.report(key, found, allowed) },
-    {
-      realPath: environment.realPath ?? ((path) => path),
-      isWritten: (key) => (reader.origins.get(key)?.from ?? 'default') !== 'default',
-    },
-  )
-  return reader.problems.length > 0 ? { problems: reader.problems } : { config, origins: reader.origins }
+  const value = reader.read(table, document.contents, '')
+  return reader.problems.length > 0 ? { problems: reader.problems } : { value, reader }
 }
 
 type FileConfig = Omit<Config, 'caps'> & { readonly caps: readonly Omit<Cap, 'id'>[] }

@@ -4,6 +4,7 @@ import type { Document, LineCounter, Node } from 'yaml'
 import { maskAddress } from '../src/transfer/tus-address.ts'
 import { maxProblems, printable } from './problem.ts'
 import type { Problem } from './problem.ts'
+import { maskIdentities } from './recipient.ts'
 import type { ListOption, MapOption, Option, ReadingContext, ValueOption } from './schema.ts'
 import { didYouMean } from './types.ts'
 
@@ -152,7 +153,7 @@ export class Reader {
     for (const pair of node.items) {
       const name = scalarText(pair.key)
       const at = pair.key?.range?.[0] ?? node.range?.[0]
-      const path = joinKey(key, name === undefined ? '?' : printable(name, 60))
+      const path = joinKey(key, name === undefined ? '?' : printable(maskIdentities(name), 60))
       if (name !== undefined && seen.has(name)) this.report(path, 'found the same key twice', 'allowed: once', at)
       else if (name !== undefined && known.includes(name)) entries.set(name, this.#atKey(pair.value, path, at))
       else if (name !== undefined && option.later?.includes(name)) {
@@ -217,7 +218,7 @@ function inWords(node: Node | null): string {
   if (isMap(node)) return 'a map'
   if (isSeq(node)) return 'a list'
   if (!isScalar(node) || node.value === null) return 'nothing'
-  return `"${printable(maskAddress(scalarText(node) ?? JSON.stringify(node.value)), 60)}"`
+  return `"${printable(maskIdentities(maskAddress(scalarText(node) ?? JSON.stringify(node.value))), 60)}"`
 }
 
 function joinKey(parent: string, field: string): string {

@@ -24,6 +24,8 @@ export function checkRules(config: Config, report: Report, { realPath, isWritten
   checkPlan(config, report)
   checkExemptions(config, report)
   checkWindows(config, report)
+  checkRecipients(config, report)
+  checkConnection(config, report)
   // A lower `max` alone is meant to slow both.
   if (isWritten('rate.trickle')) checkRate(config, report)
   const { sendAboveBatteryPercent, lowBatteryPercent } = config.power
@@ -125,6 +127,22 @@ function checkRate({ rate: { maxBytesPerSecond = Infinity, trickleBytesPerSecond
   if (trickleBytesPerSecond <= maxBytesPerSecond) return
   const most = `${formatBytes(maxBytesPerSecond)}/s`
   report('rate.trickle', `found ${formatBytes(trickleBytesPerSecond)}/s, above max`, `allowed: 1 kB/s to ${most}`)
+}
+
+/** As age does: a pack is as safe as the weaker of two kinds, which somebody who chose the stronger would not expect. */
+function checkRecipients({ recipients = [] }: Config, report: Report): void {
+  const isQuantumSafe = (recipient: string): boolean => recipient.startsWith('age1pq1')
+  const other = recipients.findIndex((recipient) => isQuantumSafe(recipient) !== isQuantumSafe(recipients[0] ?? ''))
+  if (other > 0) report(`recipients[${other}]`, 'found another kind of key than recipients[0]', 'allowed: all age1pq1… or none')
+}
+
+function checkConnection({ connection: { certificateFile, keyFile, proxy, proxyCredentialFile } }: Config, report: Report): void {
+  if (certificateFile !== undefined && keyFile === undefined) report('connection.certificate', 'found it without key', 'allowed: both or none')
+  if (keyFile !== undefined && certificateFile === undefined) report('connection.key', 'found it without certificate', 'allowed: both or none')
+  // A password that is meant for one proxy is not for whichever the environment names.
+  if (proxyCredentialFile !== undefined && (proxy === undefined || proxy === 'none')) {
+    report('connection.proxyCredential', 'found it without proxy', 'allowed: only with proxy: http://host:port')
+  }
 }
 
 function checkWindows({ windows }: Config, report: Report): void {

@@ -1,6 +1,8 @@
 import { isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
+import { authorityOf, parseProxy } from '../src/transfer/link/proxy-address.ts'
+import { isRegion, parseEndpoint, parseS3Address } from '../src/transfer/s3/address.ts'
 import { parseTusAddress } from '../src/transfer/tus-address.ts'
 import { nearest } from './nearest.ts'
 import type { ValueType } from './schema.ts'
@@ -100,14 +102,42 @@ export function integer(min: number, max: number): ValueType<number> {
 }
 
 /** A folder as an absolute path. `~/` is the home folder; a relative path begins at the config file. */
-export const folder: ValueType<string> = {
-  allowed: 'the path of a folder: absolute, beginning with ~/, or relative to this file',
-  parse(text, { home, configFolder }) {
-    if (text.length === 0 || text.length > 4096 || text.includes('\0')) return undefined
-    if (text === '~' || text.startsWith('~/')) return resolve(join(home, text.slice(1)))
-    return text.startsWith('~') ? undefined : resolve(configFolder, text)
+export const folder: ValueType<string> = pathOf('a folder')
+
+/** A file, likewise. */
+export const file: ValueType<string> = pathOf('a file')
+
+function pathOf(what: string): ValueType<string> {
+  return {
+    allowed: `the path of ${what}: absolute, beginning with ~/, or relative to this file`,
+    parse(text, { home, configFolder }) {
+      if (text.length === 0 || text.length > 4096 || text.includes('\0')) return undefined
+      if (text === '~' || text.startsWith('~/')) return resolve(join(home, text.slice(1)))
+      return text.startsWith('~') ? undefined : resolve(configFolder, text)
+    },
+    show: (path) => path,
+  }
+}
+
+/** `none`, or the address of a proxy in canonical form. */
+export const proxy: ValueType<string> = {
+  allowed: 'http://host:port, https://host:port, or none',
+  parse(text) {
+    if (text === 'none') return text
+    const parsed = /^https?:/i.test(text) && !text.includes('@') ? parseProxy(text) : undefined
+    return parsed && `${parsed.secure ? 'https' : 'http'}://${authorityOf(parsed)}`
   },
-  show: (path) => path,
+  hint(text) {
+    if (text.includes('@')) return 'a user and password go into the file that proxyCredential names;'
+    return /^socks/i.test(text) ? 'SOCKS is not spoken;' : undefined
+  },
+}
+
+/** The SHA-256 of a public key, base64. */
+export const pin: ValueType<string> = {
+  allowed: 'sha256/ and the SHA-256 of a public key in base64, 44 characters',
+  parse: (text) => /^sha256\/([A-Za-z0-9+/]{43}=)$/.exec(text)?.[1],
+  show: (hash) => `sha256/${hash}`,
 }
 
 export const glob: ValueType<string> = {
@@ -120,17 +150,53 @@ export const glob: ValueType<string> = {
 
 /** A destination's address in canonical form. */
 export const destination: ValueType<string> = {
-  allowed: 'file:///absolute/path, or https://host/path',
+  allowed: 'file:///absolute/path, https://host/path, or s3://bucket/prefix',
   parse(text) {
     if (/^https?:/i.test(text)) return text.includes('@') ? undefined : parseTusAddress(text)?.href
+    if (/^s3:/i.test(text)) return s3Address(text)
     const path = text.startsWith('file:///') ? destinationFolder(text) : undefined
     return path === undefined ? undefined : pathToFileURL(path).href
   },
   hint(text) {
-    if (/^s3:/i.test(text)) return 'not in this version;'
+    if (/^s3:/i.test(text)) return s3Hint(text)
     if (/^https?:.*@/is.test(text)) return 'a user and password are not taken here, where everyone sees them;'
     return /^http:/i.test(text) ? 'http:// only to this machine itself (localhost);' : undefined
   },
+}
+
+function s3Address(text: string): string | undefined {
+  const place = parseS3Address(text)
+  return typeof place === 'string' ? undefined : place.url
+}
+
+function s3Hint(text: string): string | undefined {
+  const problem = parseS3Address(text)
+  return typeof problem === 'string' ? `${problem.charAt(0).toLowerCase()}${problem.slice(1).replace(/\.$/, '')};` : undefined
+}
+
+/** A bucket in canonical form. */
+export const bucket: ValueType<string> = {
+  allowed: 's3://bucket/prefix?endpoint=https://host',
+  parse: s3Address,
+  hint: s3Hint,
+}
+
+/** The origin of an S3-compatible store. */
+export const storeEndpoint: ValueType<string> = {
+  allowed: 'https://host, or http:// to this machine itself (localhost)',
+  parse: (text) => parseEndpoint(text)?.origin,
+}
+
+export const storeRegion: ValueType<string> = {
+  allowed: 'a region such as eu-central-1',
+  parse: (text) => isRegion(text) ? text : undefined,
+}
+
+/** A command line; its parameters may hold secrets and are not shown. */
+export const credentialProgram: ValueType<string> = {
+  allowed: `a program and its parameters, of at most ${maxTextLength} characters`,
+  parse: (text) => text.trim() !== '' && text.length <= maxTextLength && !/\p{Cc}/u.test(text) ? text : undefined,
+  show: (command) => command.trim().replace(/^("[^"]*"|\S+)\s+.+$/s, '$1 …'),
 }
 
 /** The folder of a `file:///` address, or undefined when it is not one. */

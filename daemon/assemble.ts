@@ -13,12 +13,15 @@ import { Capture } from '../src/capture/collect.ts'
 import { Reclaim } from '../src/capture/reclaim.ts'
 import { pauseStateOf, publishPause, samePauseState, type PauseState } from '../src/control/pause-state.ts'
 import { zstdNative } from '../src/compress/zstd-native.ts'
+import { chunkSecret } from '../src/journal/chunk-secret.ts'
+import { encryptPack, encryptWaiting } from '../src/journal/encrypt-waiting.ts'
 import { openState } from '../src/journal/open-state.ts'
 import { realDisk } from '../src/journal/real-disk.ts'
 import { emptySettings, readSettings, updateSettings, watchSettings } from '../src/journal/settings.ts'
 import { lockState } from '../src/journal/state-lock.ts'
 import { networkSecret } from '../src/network/network-secret.ts'
 import { networkSensor } from '../src/network/network-sensor.ts'
+import { openSealer } from '../src/pack/encryption.ts'
 import { Packer } from '../src/pack/packer.ts'
 import { assumedPower, powerSensor } from '../src/power/power-sensor.ts'
 import { networkIds } from '../src/scheduler/judge.ts'
@@ -123,15 +126,19 @@ export async function assemble({ config, emit, onProgress, onPause, sensors = ma
   stack.defer(async () => {
     await Promise.all([sensors.power.close(), sensors.network.close()])
   })
+  const sealer = config.recipients && await openSealer(config.recipients, chunkSecret(config.stateFolder))
   const sending = stack.use(await openSending(config, () => journal))
-  const { destination, setRate } = sending
+  const { destination, setRate, watchCredential } = sending
   const state = await openState({ config, destination, zstd: zstdNative, disk: realDisk, now, emit })
   const { journal, spool, ledger, lineages } = state
   stack.use(journal)
-  // A cache: that it cannot be written must not hide why the service ends.
-  stack.defer(() => lineages.save().catch(() => undefined))
+  journal.sealFor(sealer?.mark ?? '')
+  if (sealer) await encryptWaiting({ journal, spool, sealer })
+  // Raw captures have no place beside encrypted ones. A cache: that it cannot be written must not hide why the service ends.
+  else stack.defer(() => lineages.save().catch(() => undefined))
   const packer = new Packer({
     journal, spool, lineages, zstd: zstdNative, level: config.effort, sealBytes: config.seal.sizeBytes, epochMs, now, randomBytes, emit,
+    ...(sealer && { sealer }),
   })
   const rest = (): void => {
     journal.releaseMemory()
@@ -150,12 +157,16 @@ export async function assemble({ config, emit, onProgress, onPause, sensors = ma
     wireBytes: (bytes) => destination.wireBytes(bytes),
     capture,
     reclaim: new Reclaim({ streams: config.streams, cursors: journal, emit }),
-    sender: new Sender({ device: config.device, journal, spool, ledger, destination, now, emit }),
+    sender: new Sender({
+      device: config.device, journal, spool, ledger, destination, now, emit,
+      ...(sealer && { encrypt: (pack) => encryptPack({ journal, spool, sealer }, pack) }),
+    }),
     settings: { read: () => readSettings(config.stateFolder), watch: (onChange) => watchSettings(config.stateFolder, onChange) },
     pauses: new PauseKeeper({ capture, update, emit, publish: publisher(config.stateFolder, onPause) }),
     watches: await machineWatches(config, emit, { suspend: () => service.suspend(), resume: () => service.resume() }),
     ...(plan && { plan }),
     ...(setRate && { setRate }),
+    ...(watchCredential && { mends: [watchCredential] }),
     ...(onProgress && { onProgress }),
   }
   const service: Service = new Service(parts)

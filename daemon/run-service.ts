@@ -7,7 +7,7 @@ import { putAside } from '../src/journal/aside.ts'
 import { journalPath } from '../src/journal/open-state.ts'
 import { realDisk } from '../src/journal/real-disk.ts'
 import { SluiceError } from '../src/observe/error.ts'
-import { retryDelay } from '../src/scheduler/faults.ts'
+import { isWaitedOut, waitAfter } from '../src/scheduler/faults.ts'
 import { assemble, type AssembleOptions, type RunningService } from './assemble.ts'
 
 /** A service that ran this long before it failed begins with short waits again. */
@@ -46,10 +46,10 @@ export async function runService(options: AssembleOptions & { readonly signal: A
       emit({ event: 'service.stopped', cause: String(signal.reason) })
       return
     } catch (error) {
-      if (!(error instanceof SluiceError) || !error.transient) throw error
+      if (!(error instanceof SluiceError) || !isWaitedOut(error)) throw error
       // A service that ran for a while had recovered; one that fails at each start waits longer and longer.
       attempts = startedAt > 0 && Date.now() - startedAt > recoveredMs ? 1 : attempts + 1
-      const retryMs = retryDelay(attempts, Math.random())
+      const retryMs = waitAfter(error, attempts, Math.random())
       emit({ event: 'send.failed', code: error.code, message: error.message, retryMs })
       await sleep(retryMs, undefined, { signal }).catch(() => undefined)
     }

@@ -4,6 +4,7 @@ import type { Status } from '../../src/control/status.ts'
 import type { Reason } from '../../src/scheduler/gate.ts'
 import { formatBytes, parseDuration } from '../../config/units.ts'
 import { SluiceError } from '../../src/observe/error.ts'
+import { sendingFaults } from '../../src/scheduler/faults.ts'
 import { reasons } from '../../src/scheduler/reasons.ts'
 import { because, timeInWords, wrap } from '../../src/scheduler/words.ts'
 import { costInWords } from '../network-words.ts'
@@ -31,6 +32,8 @@ interface Preview {
   readonly mostBytes?: number
   readonly setAside: readonly Reason[]
   readonly stays: readonly Reason[]
+  /** What failed and is tried again at once. */
+  readonly tried: readonly Reason[]
   /** Whether anything may be sent at all. */
   readonly sends: boolean
 }
@@ -63,12 +66,12 @@ async function sendNow(options: SendNowOptions, io: Io): Promise<void> {
   }
   const preview = previewOf(status)
   const clock = { now: asked, timeZone: config.timeZone }
-  const { setAside, stays } = preview
+  const { setAside, stays, tried } = preview
   const shape = {
     version: 1, ...preview, network: status.conditions.network.value,
-    setAside: setAside.map(({ code }) => code), stays: stays.map(({ code }) => code),
+    setAside: setAside.map(({ code }) => code), stays: stays.map(({ code }) => code), tried: tried.map(({ code }) => code),
   }
-  if (!preview.sends || setAside.length === 0) {
+  if (!preview.sends || (setAside.length === 0 && tried.length === 0)) {
     const why = preview.sends
       ? 'Nothing needs to be set aside: what waits is sent anyway.'
       : 'It would still be held, so nothing was changed.'
@@ -113,16 +116,19 @@ function previewOf({ queues, backlog }: Status): Preview {
     [...new Map(found.map((reason) => [`${reason.code} ${reason.evidence}`, reason])).values()]
   const forSending = ({ holds, level }: Reason): boolean => holds !== 'prepare' && level === 'hold'
   const mostBytes = Math.max(0, ...queues.map(({ decision }) => decision.maxBytes))
+  const isTried = ({ code }: Reason): boolean => sendingFaults.some((fault) => fault === code)
+  const holding = queues.map(({ decision }) => decision.reasons.filter(forSending))
   return {
     waiting: backlog,
     ...(Number.isFinite(mostBytes) && { mostBytes }),
     setAside: distinct(queues.flatMap(({ decision }) => decision.setAside)),
-    stays: distinct(queues.flatMap(({ decision }) => decision.reasons.filter(forSending))),
-    sends: queues.some(({ decision }) => decision.send !== 'hold'),
+    stays: distinct(holding.flat().filter((reason) => !isTried(reason))),
+    tried: distinct(holding.flat().filter(isTried)),
+    sends: holding.some((found) => found.every(isTried)),
   }
 }
 
-function cost({ conditions, network }: Status, { waiting, mostBytes, setAside, stays }: Preview): string[] {
+function cost({ conditions, network }: Status, { waiting, mostBytes, setAside, stays, tried }: Preview): string[] {
   const { value: { cost, because: sign } } = conditions.network
   const where = `${network ? `${network.name}, ` : ''}${costInWords(cost)}${sign === undefined ? '' : ` (${sign})`}`
   return [
@@ -130,6 +136,7 @@ function cost({ conditions, network }: Status, { waiting, mostBytes, setAside, s
     `network   ${where}`,
     `at most   ${mostBytes === undefined ? 'no cap limits it' : `${formatBytes(mostBytes)}, by your data caps`}`,
     ...setAside.flatMap(({ code, evidence }) => wrap(`${because[code]} (${evidence})`, 80, ' '.repeat(10), 'set aside ')),
+    ...tried.flatMap(({ code, evidence }) => wrap(`${because[code]} (${evidence})`, 80, ' '.repeat(10), 'tried now ')),
     ...stays.flatMap(({ code, evidence }) =>
       wrap(`${because[code]} (${evidence}). ${reasons[code].action}`, 80, ' '.repeat(10), 'stays     ')),
   ]

@@ -34,6 +34,7 @@ export const errorCodes = {
   'destination-refused': 'The destination refused the request.',
   'destination-behind': 'The destination no longer has packs that were sent to it.',
   'destination-ahead': 'The destination has packs of this device that this state folder did not send.',
+  'encryption-failed': 'A pack could not be encrypted to the recipients of the config; nothing is packed or sent in the clear instead.',
   'identity-missing': 'The packs are encrypted, and none of the identities given opens them.',
   'pull-target': 'The folder to rebuild into cannot be used.',
   'capture-unreadable': 'A capture file or folder cannot be read.',

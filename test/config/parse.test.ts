@@ -22,6 +22,7 @@ test('the smallest config gets every default', () => {
       onSent: 'keep', quietMs: 2000,
     }],
     destination: 'file:///mnt/out',
+    enrolment: {},
     caps: [],
     power: { sendAboveBatteryPercent: 40, lowBatteryPercent: 15, onPowerSaver: 'hold', onUnknown: 'send' },
     network: { onUnknown: 'metered', onMetered: 'hold' },
@@ -29,6 +30,8 @@ test('the smallest config gets every default', () => {
     seal: { sizeBytes: 4 << 20, ageMs: 300_000 },
     windows: [],
     rate: { trickleBytesPerSecond: 32_000, yields: true },
+    connection: { http2: true },
+    s3: { partBytes: 5 << 20 },
     exemptions: [],
     timeZone: 'UTC',
     effort: 6,
@@ -109,12 +112,12 @@ function withLine(line: number, text: string): string {
   return lines.join('\n')
 }
 
-const topKeys = 'device, state, streams, destination, caps, power, network, conditions, seal, windows, rate, plan, exemptions, timeZone, effort'
+const topKeys = 'device, state, streams, destination, enrolment, recipients, caps, power, network, conditions, seal, windows, rate, connection, s3, plan, exemptions, timeZone, effort'
 const streamKeys = 'name, path, include, purpose, files, fidelity, networks, priority, optional, onSent, quiet'
 const nameRule = 'a name of at most 64 characters a-z, 0-9, ".", "_", "-", beginning with a letter or digit'
 const pathRule = 'the path of a folder: absolute, beginning with ~/, or relative to this file'
 const sizeRule = 'a size such as 5 GB, 4 MiB or 500 kB, of at least 200 kB'
-const destinationRule = 'file:///absolute/path, or https://host/path'
+const destinationRule = 'file:///absolute/path, https://host/path, or s3://bucket/prefix'
 const ownFolder = 'a folder that shares nothing with any other of this file'
 const second = '  - { name: b, path: /data/b, purpose: p, files: whole }'
 
@@ -126,7 +129,6 @@ const wrong: readonly (readonly [text: string, problem: string])[] = [
   [withLine(7, 'sream: x'), `7:1 sream: found an unknown key; did you mean "streams"? allowed: ${topKeys}`],
   [withLine(7, 'time_zone: UTC'), `7:1 time_zone: found an unknown key; did you mean "timeZone"? allowed: ${topKeys}`],
   [withLine(7, 'qqq: UTC'), `7:1 qqq: found an unknown key; allowed: ${topKeys}`],
-  [withLine(7, 'endpoint: x'), `7:1 endpoint: not in this version; allowed: ${topKeys}`],
   [withLine(7, '? [a]\n: b'), `7:3 ?: found an unknown key; allowed: ${topKeys}`],
   [withLine(7, '<<: { effort: 3 }'), `7:1 <<: found an unknown key; allowed: ${topKeys}`],
   [withLine(7, 'destination: file:///b'), '7:1 destination: found the same key twice; allowed: once'],
@@ -147,7 +149,9 @@ const wrong: readonly (readonly [text: string, problem: string])[] = [
   [withLine(6, 'destination: http://x.example/'), `6:14 destination: found "http://x.example/"; http:// only to this machine itself (localhost); allowed: ${destinationRule}`],
   [withLine(6, 'destination: https://x.example/?a=b'), `6:14 destination: found "https://x.example/?…"; allowed: ${destinationRule}`],
   [withLine(6, 'destination: https://me:secret@x.example/'), `6:14 destination: found "https://…@x.example/"; a user and password are not taken here, where everyone sees them; allowed: ${destinationRule}`],
-  [withLine(6, 'destination: s3://bucket/a'), `6:14 destination: found "s3://bucket/a"; not in this version; allowed: ${destinationRule}`],
+  [withLine(6, 'destination: s3://b/a'), `6:14 destination: found "s3://b/a"; it takes s3://bucket/prefix, the bucket with 3 to 63 letters a-z, digits, dots and hyphens; allowed: ${destinationRule}`],
+  [withLine(6, 'destination: s3://me:secret@bucket/a'), `6:14 destination: found "s3://…@bucket/a"; keys are not taken here, where everyone sees them; allowed: ${destinationRule}`],
+  [withLine(6, 'destination: s3://bucket/a?endpoint=http://x.example'), `6:14 destination: found "s3://bucket/a?…"; an endpoint takes https://host without a path; http:// only for this machine (localhost); allowed: ${destinationRule}`],
   [withLine(6, 'destination: file://host/a'), `6:14 destination: found "file://host/a"; allowed: ${destinationRule}`],
   [withLine(6, 'destination: file:///a%2fb'), `6:14 destination: found "file:///a%2fb"; allowed: ${destinationRule}`],
   [withLine(6, 'destination: file:///a?b'), `6:14 destination: found "file:///a?…"; allowed: ${destinationRule}`],

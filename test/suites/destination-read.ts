@@ -25,7 +25,8 @@ export function describeReading(name: string, factory: () => Promise<Destination
 
     test('a pack that is not complete is in no listing, and cannot be opened', async () => {
       const destination = await createOne()
-      const [first, second] = [packOf(1, randomBytes(100)), packOf(2, randomBytes(3 * sliceBytes))]
+      const first = packOf(1, randomBytes(100))
+      const second = packOf(2, randomBytes(3 * sliceBytes), 'laptop-1', first)
       await destination.put(first)
       await putAborting(destination, second, 2)
       await putAborting(destination, packOf(1, randomBytes(3 * sliceBytes), 'laptop-2'), 1)

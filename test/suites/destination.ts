@@ -8,6 +8,8 @@ export interface DestinationUnderTest {
   readonly destination: Destination
   /** The same destination again without anything remembered in this process, where there is more than this process. */
   readonly reopen?: () => Destination
+  /** As in `PutUnderTest`. */
+  readonly kept?: (bytes: number) => number
   readonly remove: () => Promise<void>
 }
 
