@@ -1,10 +1,12 @@
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { bulk } from './bulk.ts'
+import { fleet } from './fleet.ts'
 import { frames } from './frames.ts'
 import { idle } from './idle.ts'
 import { kernels } from './kernels.ts'
 import { lines } from './lines.ts'
+import { links } from './links.ts'
 import { openCorpus } from './lib/corpus.ts'
 import type { Corpus } from './lib/corpus.ts'
 import { generateSession } from './lib/generated-session.ts'
@@ -16,7 +18,7 @@ const usage = `npm run bench -- [--corpus DIR] [--full] [--only NAMES] [--keep]
 
 A session, a first upload, and the idle service, in a short form of about two
 minutes; --full: at full length, with the single large file, the kernels, the
-codecs for screenshots and JSON lines, and the wire.
+codecs for screenshots and JSON lines, the wire, bad lines and a fleet.
 Without --corpus the session is generated. NAMES: contenders, as in session.ts.`
 
 interface Lengths {
@@ -41,7 +43,10 @@ async function all(corpus: Corpus, only: string | undefined, keep: boolean, isFu
   await kernels({ corpus, limitBytes: 8 * 2 ** 20, only: undefined })
   await frames({ corpus: corpus.folder, frames: 120, window: 4, run: 32 })
   await lines({ corpus, generatedBytes: 4 * 2 ** 20, slices: [1, 20, 200], only: undefined })
-  if (measuresSluice) await wire({ only: undefined })
+  if (!measuresSluice) return
+  await wire({ only: undefined })
+  await links({ lines: undefined, rounds: 3, share: 1, only: undefined, keep })
+  await fleet({ devices: 500, rounds: 3, generators: 1, store: undefined, only: undefined, keep })
 }
 
 await runProgram(usage, async (args) => {

@@ -24,8 +24,8 @@ interface JobPlaces {
   readonly work: string
 }
 
-/** A program that is measured: Sluice itself, or a peer. */
-export interface Contender {
+/** A program that may be installed. */
+export interface Installed {
   readonly name: string
   /** Measured only when `--only` names it. */
   readonly onRequest?: true
@@ -33,6 +33,10 @@ export interface Contender {
   readonly install: string
   /** Its version, or undefined when it is not installed. */
   version(): Promise<string | undefined>
+}
+
+/** A program that is measured: Sluice itself, or a peer. */
+export interface Contender extends Installed {
   start(places: JobPlaces): Promise<Job>
 }
 
@@ -52,13 +56,13 @@ export function contenders(streams: readonly StreamConfig[]): Contender[] {
  * The contenders that `only` names (comma-separated; `borg` stands for every borg) and that are installed, with their
  * versions, and what is missing. Throws on a name that no contender has.
  */
-export async function chooseContenders(all: readonly Contender[], only: string | undefined): Promise<{
-  readonly chosen: readonly Contender[]
+export async function chooseContenders<T extends Installed>(all: readonly T[], only: string | undefined): Promise<{
+  readonly chosen: readonly T[]
   readonly versions: Record<string, string>
   readonly missing: readonly string[]
 }> {
   const wanted = selectByName(all, only)
-  const chosen: Contender[] = []
+  const chosen: T[] = []
   const versions: Record<string, string> = {}
   const missing: string[] = []
   for (const contender of wanted) {

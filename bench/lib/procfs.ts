@@ -10,6 +10,8 @@ export interface ProcessReading {
   /** Voluntary and involuntary context switches of the threads alive now. */
   readonly contextSwitches: number
   readonly rssBytes: number
+  /** The largest resident set that any one of them had so far. */
+  readonly peakRssBytes: number
   /** The process first, then its descendants. */
   readonly pids: readonly number[]
   readonly threads: number
@@ -20,11 +22,13 @@ export function readProcess(pid: number): ProcessReading {
   const pids = withDescendants(pid)
   const threads = pids.flatMap((each) => threadFolders(each))
   const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0)
+  const memoryBytes = (pid: number, key: string): number => statusNumber(readFileSync(`/proc/${pid}/status`, 'utf8'), key) * 1024
   return {
     cpuMs: sum(pids.map((each) => cpuMs(each))),
     threadCpuMs: sum(threads.map((thread) => Number(readFileSync(`${thread}/schedstat`, 'utf8').split(' ')[0]) / 1e6)),
     contextSwitches: sum(threads.map((thread) => contextSwitches(readFileSync(`${thread}/status`, 'utf8')))),
-    rssBytes: sum(pids.map((each) => statusNumber(readFileSync(`/proc/${each}/status`, 'utf8'), 'VmRSS') * 1024)),
+    rssBytes: sum(pids.map((each) => memoryBytes(each, 'VmRSS'))),
+    peakRssBytes: Math.max(...pids.map((each) => memoryBytes(each, 'VmHWM'))),
     pids,
     threads: threads.length,
   }
