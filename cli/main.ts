@@ -5,8 +5,10 @@ import { Command, CommanderError } from 'commander'
 import type { ErrorCode } from '../src/observe/error-codes.ts'
 import { SluiceError } from '../src/observe/error.ts'
 import { register as registerCap } from './commands/cap.ts'
+import { register as registerCollector } from './commands/collector.ts'
 import { register as registerConfig } from './commands/config.ts'
 import { register as registerDemo } from './commands/demo.ts'
+import { register as registerEnrol } from './commands/enrol.ts'
 import { register as registerNetwork } from './commands/network.ts'
 import { register as registerPause } from './commands/pause.ts'
 import { register as registerPull } from './commands/pull.ts'
@@ -25,7 +27,8 @@ import { processIo, signalExitCode } from './process-io.ts'
 /** Every command, in the order `sluice --help` lists them. Each file loads what it needs only when it is run. */
 const commands: readonly ((program: Command, io: Io) => void)[] = [
   registerDemo, registerRun, registerStatus, registerWhy, registerPause, registerResume, registerSendNow, registerCap,
-  registerNetwork, registerStream, registerSimulate, registerPull, registerVerify, registerConfig,
+  registerNetwork, registerStream, registerSimulate, registerPull, registerVerify, registerEnrol, registerCollector,
+  registerConfig,
 ]
 
 /** Runs one command line (without the program's name) and sets the exit code. */

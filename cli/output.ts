@@ -21,6 +21,11 @@ export interface Io {
   log(line: string): void
   /** Asks the person for yes or no; undefined where there is no terminal to ask on. */
   ask(question: string): Promise<boolean | undefined>
+  /**
+   * A secret from stdin: all of it, or, on a terminal, a line that is not shown while it is typed. Undefined where somebody
+   * gave up.
+   */
+  askSecret(question: string): Promise<string | undefined>
   /** Begins a progress line on stderr: one that rewrites itself on a terminal, now and then a plain line elsewhere. */
   progress(): Progress
   /** Sets what the process exits with if nothing throws. */

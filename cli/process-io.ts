@@ -25,6 +25,7 @@ export function processIo(): Io {
     note: (text) => { process.stderr.write(folded(text).map((line) => `${line}\n`).join('')) },
     log: (line) => { process.stderr.write(`${line}\n`) },
     ask,
+    askSecret,
     progress: () => createProgress(process.stderr, Date.now),
     exit: (code) => { process.exitCode = code },
   }
@@ -42,6 +43,43 @@ async function ask(question: string): Promise<boolean | undefined> {
   } finally {
     terminal.close()
   }
+}
+
+/** Most of stdin that is taken for a secret. */
+const mostSecretCharacters = 4096
+
+async function askSecret(question: string): Promise<string | undefined> {
+  process.stdin.setEncoding('utf8')
+  if (!process.stdin.isTTY) {
+    let text = ''
+    for await (const part of process.stdin) {
+      text += String(part)
+      if (text.length > mostSecretCharacters) break
+    }
+    return text
+  }
+  process.stdin.setRawMode(true) // first: what is typed ahead would be shown
+  process.stderr.write(`${question}: `)
+  try {
+    return await typed()
+  } finally {
+    process.stdin.setRawMode(false).pause()
+    process.stderr.write('\n')
+  }
+}
+
+/** What is typed up to Enter; undefined after Ctrl-C or Ctrl-D. */
+async function typed(): Promise<string | undefined> {
+  let text = ''
+  for await (const part of process.stdin) {
+    for (const key of String(part)) {
+      if (key === '\r' || key === '\n') return text
+      if (key === '\u0003' || key === '\u0004') return undefined
+      text = key === '\u007f' || key === '\b' ? text.slice(0, -1) : text + key
+      if (text.length > mostSecretCharacters) return text
+    }
+  }
+  return text
 }
 
 function listen(): AbortController {

@@ -18,7 +18,7 @@ export async function statusFor(config: Config, now: number, change?: (settings:
   const sensors = machineSensors(config)
   try {
     const plan = (journal: Journal) => planWatch(config, journal)
-    return await readStatus({ config, sensors, plan, change, wireBytes: wireBytesTo(config.destination) }, now)
+    return await readStatus({ config, sensors, plan, change, wireBytes: wireBytesTo(config.destination, config.connection.direct) }, now)
   } finally {
     await Promise.all([sensors.power.close(), sensors.network.close()])
   }

@@ -1,4 +1,3 @@
-import type { Config } from '../../config/options.ts'
 import { readdir, readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { zstdNative } from '../../src/compress/zstd-native.ts'
@@ -7,10 +6,10 @@ import { readLog } from '../../src/pack/read-log.ts'
 import { restore } from '../../src/pack/restore.ts'
 import { openDestination } from '../../src/transfer/open-destination.ts'
 
-/** Rebuilds the config's device log into a folder, as `sluice pull` does. Returns how many problems there were. */
-export async function rebuildInto(config: Config, out: string): Promise<{ readonly problems: number }> {
-  const destination = openDestination(config.destination, realDisk)
-  const content = await readLog({ destination, device: config.device, zstd: zstdNative, content: false })
+/** Rebuilds a device's log into a folder, as `sluice pull` does. Returns how many problems there were. */
+export async function rebuildInto(address: string, device: string, out: string): Promise<{ readonly problems: number }> {
+  const destination = openDestination(address, realDisk)
+  const content = await readLog({ destination, device, zstd: zstdNative, content: false })
   const report = await restore({ content, out, latestOnly: false })
   return { problems: content.problems.length + report.problems.length }
 }

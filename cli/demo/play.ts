@@ -4,7 +4,6 @@ import type { NetworkState, PowerState } from '../../src/scheduler/conditions.ts
 import type { SettableSensor } from '../../src/scheduler/sensor.ts'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { loadConfig } from '../../config/load.ts'
 import { formatBytes } from '../../config/units.ts'
@@ -15,7 +14,10 @@ import { settable } from '../../src/scheduler/sensor.ts'
 import { wrap } from '../../src/scheduler/words.ts'
 import { type CaptureTotals, runCaptureTool } from './capture-tool.ts'
 import { compareFolders, rebuildInto } from './compare.ts'
+import { startOffice, type Office, type Resumed } from './office.ts'
 import { columns, Story } from './story.ts'
+
+const device = 'demo'
 
 /** Small enough that the half minute reaches it. */
 const capBytes = 350_000
@@ -40,6 +42,8 @@ export interface DemoResult {
 
 /** What happens to the person's machine, as shares of the demo's length. Each spell is seen in the output with its reason. */
 const spells = { pause: [0.2, 0.33], unplugged: [0.43, 0.56], metered: [0.64, 0.77] } as const
+/** From here on the next upload that is large enough is cut in its middle. */
+const cutAt = 0.03
 
 interface Machine {
   readonly power: SettableSensor<PowerState>
@@ -53,29 +57,41 @@ export async function playDemo({ folder, seconds, say, signal }: DemoOptions): P
     power: settable<PowerState>({ supply: 'mains', saver: 'off' }, Date.now, 'demo'),
     network: settable<NetworkState>({ cost: 'free' }, Date.now, 'demo'),
   }
-  const config = await writeConfig(folder)
+  const tokenFile = join(folder, 'token')
+  await using office = await startOffice({
+    folder: join(folder, 'collector'), device, tokenFile,
+    onCut: () => story.line('the connection is cut in the middle of a pack'),
+    onResumed: (resumed) => tellResumed(story, resumed),
+  })
+  const config = await writeConfig(folder, office.url, tokenFile)
   updateSettings(config.stateFolder, (settings) => ({ ...settings, caps: [{ id: 'day', limitBytes: capBytes, per: 'day' }] }))
   say(`A simulated person works for ${seconds} seconds;`)
-  say('Sluice captures, packs and sends to a folder.')
+  say('Sluice captures, packs and sends to a collector on this machine.')
   say(`Everything is in ${folder}`)
   say('')
   story.line(`captures begin: on the charger, free network, a cap of ${formatBytes(capBytes)} per day`)
-  const totals = await work({ config, machine, story, seconds, signal, folder })
+  const totals = await work({ config, machine, office, story, seconds, signal, folder })
   story.line('the work is done, and you lift the cap (sluice cap remove): what waits may go')
   updateSettings(config.stateFolder, (settings) => ({ ...settings, caps: [] }))
   await finish(config, machine, story, signal)
   story.end()
-  return await conclude(folder, config, totals, story, say)
+  return await conclude(folder, totals, story, say)
 }
 
-async function writeConfig(folder: string): Promise<Config> {
+function tellResumed(story: Story, { packBytes, keptBytes, arrivedBytes }: Resumed): void {
+  const twice = arrivedBytes - packBytes
+  story.line(`  it went on at byte ${keptBytes} of ${packBytes}; ${twice === 0 ? 'no byte' : formatBytes(twice)} arrived twice`)
+}
+
+async function writeConfig(folder: string, address: string, tokenFile: string): Promise<Config> {
   const stream = (name: string, rest: string): string => `  - { name: ${name}, path: captures/${name}, purpose: demo, ${rest} }\n`
   const path = join(folder, 'sluice.yaml')
   const text = '# The config of the demo; paths begin at this file’s folder.\n'
-    + 'device: demo\nstate: state\nstreams:\n'
+    + `device: ${device}\nstate: state\nstreams:\n`
     + ['pointer', 'keys', 'menus', 'workflow'].map((name) => stream(name, 'files: append')).join('')
     + stream('screens', 'files: whole, include: "*.png"')
-    + `destination: ${pathToFileURL(join(folder, 'destination')).href}\n`
+    + `destination: ${address}\n`
+    + `enrolment: { tokenFile: ${JSON.stringify(tokenFile)} }\n`
     + 'seal: { size: 256 KiB, age: 1s }\n'
   await writeFile(path, text)
   return (await loadConfig(path)).config
@@ -84,6 +100,7 @@ async function writeConfig(folder: string): Promise<Config> {
 interface Work {
   readonly config: Config
   readonly machine: Machine
+  readonly office: Office
   readonly story: Story
   readonly seconds: number
   readonly signal: AbortSignal
@@ -91,12 +108,12 @@ interface Work {
 }
 
 /** The service runs, the capture tool writes, and the machine's conditions change. */
-async function work({ config, machine, story, seconds, signal, folder }: Work): Promise<CaptureTotals> {
+async function work({ config, machine, office, story, seconds, signal, folder }: Work): Promise<CaptureTotals> {
   const stop = new AbortController()
   const stopped = AbortSignal.any([signal, stop.signal])
   await using running = await assemble({ config, emit: teller(story), sensors: machine })
   const service = running.service.run(stopped)
-  const life = playSpells(config, machine, story, seconds, stopped)
+  const life = playSpells({ config, machine, office, story, seconds, signal: stopped })
   const totals = await runCaptureTool({ folder: join(folder, 'captures'), seconds, signal })
   await sleep(config.seal.ageMs * 2, undefined, { signal }).catch(() => undefined)
   stop.abort('the demo')
@@ -105,10 +122,12 @@ async function work({ config, machine, story, seconds, signal, folder }: Work): 
   return totals
 }
 
-async function playSpells(config: Config, machine: Machine, story: Story, seconds: number, signal: AbortSignal): Promise<void> {
+async function playSpells({ config, machine, office, story, seconds, signal }: Omit<Work, 'folder'>): Promise<void> {
   const start = Date.now()
   const at = (share: number): Promise<void> => sleep(Math.max(0, start + share * seconds * 1000 - Date.now()), undefined, { signal })
   try {
+    await at(cutAt)
+    office.cutNext()
     await at(spells.pause[0])
     const until = start + Math.round(spells.pause[1] * seconds * 1000)
     story.line(`you pause for ${Math.round((until - Date.now()) / 1000)} s (sluice pause)`)
@@ -146,9 +165,9 @@ function teller(story: Story): Emit {
   }
 }
 
-async function conclude(folder: string, config: Config, totals: CaptureTotals, story: Story, say: (line: string) => void): Promise<DemoResult> {
+async function conclude(folder: string, totals: CaptureTotals, story: Story, say: (line: string) => void): Promise<DemoResult> {
   const rebuilt = join(folder, 'rebuilt')
-  const { problems } = await rebuildInto(config, rebuilt)
+  const { problems } = await rebuildInto(join(folder, 'collector'), device, rebuilt)
   const { same, different } = await compareFolders(join(folder, 'captures'), rebuilt)
   const wrong = different + problems
   const capturedFiles = Object.values(totals).reduce((sum, { files }) => sum + files, 0)
@@ -164,7 +183,7 @@ async function conclude(folder: string, config: Config, totals: CaptureTotals, s
     wrong === 0 ? `rebuilt   ${same} files from the packs alone: every one equal, byte for byte` : `rebuilt   ${wrong} files DIFFER from what was captured`,
     '',
     'Where to look next:',
-    `  sluice verify ${join(folder, 'destination')}`,
+    `  sluice verify ${join(folder, 'collector')}`,
     `  sluice status --config ${join(folder, 'sluice.yaml')}`,
     `  ${join(folder, 'captures', 'screens')}   what was captured`,
     '  README.md to use it on folders of your own',

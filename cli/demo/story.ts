@@ -19,6 +19,10 @@ export class Story {
   readonly #start: number
   #reasons: readonly string[] = []
   #since: number
+  /** What the last line about holding said, while no other line followed; empty for "nothing is held". */
+  #saidReasons: string | undefined
+  /** When holding ended, as long as nothing was said of it. */
+  #unsaidResume: number | undefined
   #unsaidPacks = 0
   #unsaidBytes = 0
   #unsaidSince = 0
@@ -31,6 +35,7 @@ export class Story {
 
   line(text: string): void {
     this.#tellSent()
+    this.#tellResumed()
     this.#write(text)
   }
 
@@ -41,6 +46,7 @@ export class Story {
   }
 
   sent(bytes: number): void {
+    this.#tellResumed()
     this.packs++
     this.packBytes += bytes
     if (this.#unsaidPacks === 0) this.#unsaidSince = this.#now()
@@ -57,13 +63,27 @@ export class Story {
 
   held(codes: readonly string[], backlogBytes: number): void {
     this.#account(codes)
+    const said = codes.join()
+    // Near the end of a cap sending goes on and off with every few bytes that turn out to be left.
+    if (said === this.#saidReasons && this.#now() - (this.#unsaidResume ?? -Infinity) < gatherMs) {
+      this.#unsaidResume = undefined
+      return
+    }
     const waiting = backlogBytes > 0 ? `; ${formatBytes(backlogBytes)} sealed and waiting` : ''
+    this.#tellResumed()
+    this.#saidReasons = said
     for (const code of codes) this.line(`  held (${code}): ${reasons[code as ReasonCode].meaning.split('. ')[0]?.replace(/\.$/, '')}${waiting}`)
   }
 
   resumed(): void {
     this.#account([])
-    this.line('  nothing is held any more')
+    this.#unsaidResume = this.#now()
+  }
+
+  #tellResumed(): void {
+    if (this.#unsaidResume === undefined) return
+    this.#unsaidResume = this.#saidReasons = undefined
+    this.#write('  nothing is held any more')
   }
 
   end(): void {

@@ -8,10 +8,12 @@ import { importsOf, projectFiles, runtimeImportsOf, textOf } from './files.ts'
  * cannot leave the core by losing a comment. A new file of the core is added here.
  */
 const pure = new Set([
-  'config/nearest.ts', 'config/options.ts', 'config/parse.ts', 'config/problem.ts', 'config/reader.ts', 'config/rules.ts', 'config/schema.ts',
+  'config/nearest.ts', 'config/options.ts', 'config/parse.ts', 'config/problem.ts', 'config/reader.ts', 'config/recipient.ts', 'config/rules.ts', 'config/schema.ts',
   'config/types.ts', 'config/units.ts',
   'src/budget/cap.ts', 'src/budget/civil-day.ts', 'src/budget/clock-back.ts', 'src/budget/forecast.ts', 'src/budget/plan.ts', 'src/budget/proc-net.ts', 'src/budget/usage.ts',
   'src/capture/globs.ts', 'src/capture/path-key.ts', 'src/capture/stream.ts',
+  'src/collector/limits.ts', 'src/collector/pack-check.ts', 'src/collector/placement.ts', 'src/collector/refusal.ts', 'src/collector/secrets.ts',
+  'src/collector/store.ts', 'src/collector/upload-id.ts', 'src/observe/collector-events.ts',
   'src/compress/frames/bit-coder.ts', 'src/compress/frames/code-head.ts', 'src/compress/frames/codec.ts', 'src/compress/frames/color-model.ts',
   'src/compress/frames/frame.ts', 'src/compress/frames/memory.ts', 'src/compress/frames/picture.ts', 'src/compress/frames/pixel-model.ts',
   'src/compress/frames/png-filter.ts', 'src/compress/frames/png.ts', 'src/compress/frames/residuals.ts', 'src/compress/frames/search.ts',
@@ -25,17 +27,17 @@ const pure = new Set([
   'src/compress/json-lines/times.ts', 'src/compress/json-lines/write-columns.ts',
   'src/compress/choose.ts', 'src/compress/codec.ts', 'src/compress/raw.ts', 'src/compress/zstd-frame.ts', 'src/compress/zstd-native.ts',
   'src/observe/error-codes.ts', 'src/observe/error.ts', 'src/observe/events.ts',
-  'src/pack/body.ts', 'src/pack/builder.ts', 'src/pack/byte-cache.ts', 'src/pack/bytes.ts', 'src/pack/chunker.ts', 'src/pack/cuts.ts', 'src/pack/device-log.ts',
+  'src/pack/age-payload.ts', 'src/pack/body.ts', 'src/pack/builder.ts', 'src/pack/byte-cache.ts', 'src/pack/bytes.ts', 'src/pack/chunker.ts', 'src/pack/cuts.ts', 'src/pack/device-log.ts',
   'src/pack/header.ts', 'src/pack/lineage.ts', 'src/pack/manifest.ts', 'src/pack/read-pack.ts', 'src/pack/reference-policy.ts', 'src/pack/sha256.ts', 'src/pack/versions.ts',
   'src/power/on-mains.ts',
   'src/scheduler/conditions.ts', 'src/scheduler/explain.ts', 'src/scheduler/gate.ts', 'src/scheduler/reasons.ts',
   'src/scheduler/simulate/backlog.ts', 'src/scheduler/simulate/day.ts', 'src/scheduler/simulate/memory-usage.ts', 'src/scheduler/simulate/moment.ts', 'src/scheduler/simulate/page.ts', 'src/scheduler/simulate/picture.ts', 'src/scheduler/simulate/report.ts', 'src/scheduler/simulate/result.ts', 'src/scheduler/simulate/sample.ts', 'src/scheduler/simulate/simulated-judge.ts', 'src/scheduler/simulate/simulation.ts', 'src/scheduler/simulate/trace.ts',
-  'src/transfer/link/bucket.ts', 'src/transfer/link/wire-cost.ts', 'src/transfer/link/window.ts', 'src/transfer/link/yielding.ts', 'src/network/overrides.ts', 'src/capture/drop-store.ts', 'src/capture/drop-spans.ts', 'src/capture/holes.ts', 'src/control/networks.ts',
+  'src/transfer/link/bucket.ts', 'src/transfer/link/wire-cost.ts', 'src/transfer/link/window.ts', 'src/transfer/link/proxy-address.ts', 'src/transfer/link/yielding.ts', 'src/network/overrides.ts', 'src/capture/drop-store.ts', 'src/capture/drop-spans.ts', 'src/capture/holes.ts', 'src/control/networks.ts',
   'src/scheduler/budget-findings.ts', 'src/scheduler/gentle.ts', 'src/scheduler/network-findings.ts', 'src/scheduler/power-findings.ts', 'src/scheduler/windows.ts',
   'src/network/hotspot.ts', 'src/network/links.ts', 'src/network/macos-facts.ts', 'src/network/manager-facts.ts', 'src/network/route-table.ts', 'src/network/windows-facts.ts',
   'src/power/cross-check.ts', 'src/power/pmset.ts', 'src/power/windows-power.ts', 'src/journal/pause.ts',
-  'src/scheduler/faults.ts', 'src/scheduler/queues.ts', 'src/scheduler/words.ts',
-  'src/transfer/destination-rules.ts', 'src/transfer/destination.ts', 'src/transfer/tus-address.ts', 'src/transfer/tus-answer.ts',
+  'src/scheduler/faults.ts', 'src/scheduler/retry-plan.ts', 'src/scheduler/queues.ts', 'src/scheduler/words.ts',
+  'src/transfer/destination-rules.ts', 'src/transfer/destination.ts', 'src/transfer/s3/address.ts', 'src/transfer/s3/listing.ts', 'src/transfer/tus-address.ts', 'src/transfer/tus-answer.ts', 'src/transfer/connection-error.ts', 'src/transfer/refusal.ts',
 ])
 
 /** Packages that compute and touch nothing. `node:crypto` hashes; what it draws at random is caught below. */
