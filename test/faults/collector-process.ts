@@ -1,0 +1,55 @@
+import { writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { once } from 'node:events'
+import { openAccounts, openStore } from '../../daemon/run-collector.ts'
+import { Sluice } from '../service/harness.ts'
+
+/** A `sluice collector` that is started, ended and started again at the same address, on the same folder. */
+export interface CollectorPlace {
+  /** Finished packs, as a folder destination has them. */
+  readonly packs: string
+  readonly port: number
+  start(): Promise<Sluice>
+  /** A token with which this device enrols. */
+  token(device: string): Promise<string>
+  /** A credential of this device. */
+  enrol(device: string): Promise<string>
+}
+
+export async function makeCollectorPlace(folder: string): Promise<CollectorPlace> {
+  const [packs, port] = [join(folder, 'collected'), await freePort()]
+  const configFile = join(folder, 'collector.yaml')
+  // A campaign asks more often in a minute than a device does in a day.
+  writeFileSync(configFile, `
+folder: ${packs}
+listen: 127.0.0.1:${port}
+limits: { requestsPerDevice: 1000000, requestsPerAddress: 1000000 }
+`)
+  const accounts = async () => openAccounts(await openStore({ folder: packs }))
+  const token = async (device: string) => (await accounts()).makeToken({ device, uses: 1, expiresAt: Date.now() + 3600_000 })
+  return {
+    packs, port, token,
+    start: async () => new Sluice('collector', '--config', configFile),
+    enrol: async (device) => (await (await accounts()).enrol(device, await token(device))).credential,
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+/** Resolves once it answers; throws when it has ended first. */
+export async function answers(collector: Sluice, port: number): Promise<void> {
+  let hasEnded = false
+  void collector.ended.then(() => { hasEnded = true })
+  while (!await fetch(`http://127.0.0.1:${port}/health`).then(({ ok }) => ok, () => false)) {
+    if (hasEnded) throw new Error(`the collector ended: ${collector.stderr}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
