@@ -92,9 +92,12 @@ function inWords(error: unknown, command: string): { code: ErrorCode | 'unexpect
   return { code: 'unexpected', message: `${message} (this should not happen; SLUICE_DEBUG=1 shows where it did)` }
 }
 
+/** As a shell tells of a program that SIGPIPE ended: whoever watches a service must see that it is gone. */
+const brokenPipeCode = 141
+
 /** Whoever read the output has seen enough, as in `sluice … | head`. */
 function quietOnBrokenPipe(error: NodeJS.ErrnoException): void {
-  if (error.code === 'EPIPE') process.exit()
+  if (error.code === 'EPIPE') process.exit(brokenPipeCode)
   throw error
 }
 

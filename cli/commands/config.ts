@@ -1,5 +1,7 @@
 import type { Command } from 'commander'
 
+import type { LoadedConfig, Refused } from '../../config/parse.ts'
+import { SluiceError } from '../../src/observe/error.ts'
 import { addConfig, addJson, configFor, describe } from '../options.ts'
 import type { ConfigOptions, OutputOptions } from '../options.ts'
 import { table } from '../output.ts'
@@ -24,7 +26,7 @@ async function check(file: string, { json }: OutputOptions, io: Io): Promise<voi
     import('../../config/load.ts'),
     import('../../config/problem.ts'),
   ])
-  const result = await checkConfigFile(file)
+  const result = await checkConnection(await checkConfigFile(file), file)
   if ('problems' in result) {
     if (!json) throw configInvalid(file, result.problems)
     io.result(json, { version: 1, file, valid: false, problems: result.problems }, [])
@@ -34,6 +36,21 @@ async function check(file: string, { json }: OutputOptions, io: Io): Promise<voi
   const { streams, destination } = result.config
   const captured = streams.length === 1 ? '1 stream' : `${streams.length} streams`
   io.result(json, { version: 1, file, valid: true, problems: [] }, [`${file} is valid: ${captured} to ${destination}`])
+}
+
+/** Looks at the files that lead to the destination too: the service reads them when it starts. */
+async function checkConnection(result: LoadedConfig | Refused, file: string): Promise<LoadedConfig | Refused> {
+  if ('problems' in result) return result
+  const { readConnection } = await import('../../daemon/connection.ts')
+  try {
+    await readConnection(result.config.connection, {})
+    return result
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error
+    const [, key = 'connection', found = error.message] = /^(connection\.\w+): (.*)\.$/.exec(error.message) ?? []
+    const line = Number(result.origins.get(key)?.from.slice(file.length + 1) ?? 1)
+    return { problems: [{ file, line, column: 1, key, found, allowed: 'allowed: a file as in docs/connection.md' }] }
+  }
 }
 
 async function show(options: ConfigOptions, io: Io): Promise<void> {

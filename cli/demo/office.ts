@@ -13,7 +13,7 @@ const tokenMs = 3600_000
 /** What became of the upload that was cut. */
 export interface Resumed {
   readonly packBytes: number
-  /** What had arrived before the cut. */
+  /** Where sending went on: what had arrived before. */
   readonly keptBytes: number
   /** All that arrived for it: no more than `packBytes` when nothing came twice. */
   readonly arrivedBytes: number
@@ -69,8 +69,8 @@ class Follower {
     const cut = this.#cut
     if (!cut) return
     if (event.event === 'upload.received' && (cut.seq ?? event.seq) === event.seq) {
-      if (cut.seq === undefined) cut.keptBytes = event.offset
       cut.seq = event.seq
+      cut.keptBytes = event.offset - event.bytes
       cut.arrivedBytes += event.bytes
     } else if (event.event === 'pack.accepted' && event.seq === cut.seq) {
       this.#cut = undefined

@@ -3,7 +3,7 @@ import type { Emit, SluiceEvent } from '../../src/observe/events.ts'
 import type { NetworkState, PowerState } from '../../src/scheduler/conditions.ts'
 import type { SettableSensor } from '../../src/scheduler/sensor.ts'
 import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { loadConfig } from '../../config/load.ts'
 import { formatBytes } from '../../config/units.ts'
@@ -174,6 +174,8 @@ async function conclude(folder: string, totals: CaptureTotals, story: Story, say
   const capturedBytes = Object.values(totals).reduce((sum, { bytes }) => sum + bytes, 0)
   const saved = Math.round((1 - story.packBytes / capturedBytes) * 100)
   const held = Object.entries(story.heldMs).map(([code, ms]) => `${(ms / 1000).toFixed(0)} s ${code}`)
+  // Installed, the command has a name of its own.
+  const command = basename(process.argv[1] ?? '') === 'launch.mjs' ? 'node cli/launch.mjs' : 'sluice'
   const lines = [
     '',
     `captured  ${formatBytes(capturedBytes)} in ${capturedFiles} files`,
@@ -183,8 +185,8 @@ async function conclude(folder: string, totals: CaptureTotals, story: Story, say
     wrong === 0 ? `rebuilt   ${same} files from the packs alone: every one equal, byte for byte` : `rebuilt   ${wrong} files DIFFER from what was captured`,
     '',
     'Where to look next:',
-    `  sluice verify ${join(folder, 'collector')}`,
-    `  sluice status --config ${join(folder, 'sluice.yaml')}`,
+    `  ${command} verify ${join(folder, 'collector')}`,
+    `  ${command} status --config ${join(folder, 'sluice.yaml')}`,
     `  ${join(folder, 'captures', 'screens')}   what was captured`,
     '  README.md to use it on folders of your own',
   ]
