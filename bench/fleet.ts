@@ -17,16 +17,17 @@ import { readProcess } from './lib/procfs.ts'
 import { commonOptions, openWorkFolder, parseCount, progress, runProgram, say, settleDisk, writeResults } from './lib/program.ts'
 import { fixed, megabytes, ratio, table, whole } from './lib/table.ts'
 
-const usage = `node bench/fleet.ts [--devices 500] [--rounds 3] [--generators 1] [--only NAMES]
-                    [--store s3://BUCKET/PREFIX?endpoint=URL] [--keep]
+const usage = `node bench/fleet.ts [--devices 500] [--packs 10] [--rounds 3] [--generators 1]
+                    [--only NAMES] [--store s3://BUCKET/PREFIX?endpoint=URL] [--keep]
 
-Many devices at once, each with 3 to 10 packs of 64 KiB to 4 MiB, to one
-collector on loopback, and the same bytes by PUT to nginx. --store: the collector
-keeps them there, and the peer writes there directly; with AWS_ACCESS_KEY_ID and
-AWS_SECRET_ACCESS_KEY. NAMES: collector, nginx (or puts); on request: tus-server.`
+Many devices at once, each with 3 to 10 packs (at most --packs) of 64 KiB to
+4 MiB, to one collector on loopback, and the same bytes by PUT to nginx.
+--store: the collector keeps them there, and the peer writes there directly;
+with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. NAMES: collector, nginx (or puts); on request: tus-server.`
 
 export interface FleetOptions {
   readonly devices: number
+  readonly mostPacks: number
   readonly rounds: number
   /** Processes that play the devices. */
   readonly generators: number
@@ -62,14 +63,14 @@ interface Measured {
 /** Measures, prints the table, and writes `bench/out/fleet.json`. */
 export async function fleet(options: FleetOptions): Promise<void> {
   const { runs, versions } = await measureFleet(options)
-  const { devices, rounds, generators, store } = options
+  const { devices, mostPacks, rounds, generators, store } = options
   progress('')
-  print(fleetOf(devices), runs)
-  writeResults('fleet', versions, { devices, rounds, generators, store: store?.address, runs })
+  print(fleetOf(options), runs)
+  writeResults('fleet', versions, { devices, mostPacks, rounds, generators, store: store?.address, runs })
   if (runs.some(({ failedDevices, errors }) => failedDevices > 0 || errors.length > 0)) process.exitCode = 1
 }
 
-const fleetOf = (devices: number): FleetSize => ({ devices, seed: 1 })
+const fleetOf = ({ devices, mostPacks }: FleetOptions): FleetSize => ({ devices, mostPacks, seed: 1 })
 
 /** One upload of the whole fleet for each round and contender. */
 export async function measureFleet(options: FleetOptions): Promise<Measured> {
@@ -84,7 +85,7 @@ export async function measureFleet(options: FleetOptions): Promise<Measured> {
       progress(`round ${round + 1} of ${options.rounds}: ${contender.name}`)
       const folder = join(work.path, contender.name)
       await mkdir(folder)
-      runs.push({ contender: contender.name, round, ...await measureRun(contender, folder, fleetOf(options.devices), options.generators) })
+      runs.push({ contender: contender.name, round, ...await measureRun(contender, folder, fleetOf(options), options.generators) })
       await rm(folder, { recursive: true })
     }
   }
@@ -174,13 +175,14 @@ if (import.meta.main) {
       args,
       options: {
         ...commonOptions,
-        devices: { type: 'string', default: '500' }, rounds: { type: 'string', default: '3' },
+        devices: { type: 'string', default: '500' }, packs: { type: 'string', default: '10' }, rounds: { type: 'string', default: '3' },
         generators: { type: 'string', default: '1' }, store: { type: 'string' },
       },
     })
     const { AWS_ACCESS_KEY_ID: accessKeyId = '', AWS_SECRET_ACCESS_KEY: secretAccessKey = '' } = process.env
     await fleet({
       devices: parseCount('devices', values.devices),
+      mostPacks: parseCount('packs', values.packs),
       rounds: parseCount('rounds', values.rounds),
       generators: parseCount('generators', values.generators),
       store: values.store === undefined ? undefined : { address: values.store, accessKeyId, secretAccessKey },

@@ -46,7 +46,7 @@ async function all(corpus: Corpus, only: string | undefined, keep: boolean, isFu
   if (!measuresSluice) return
   await wire({ only: undefined })
   await links({ lines: undefined, rounds: 3, share: 1, only: undefined, keep })
-  await fleet({ devices: 500, rounds: 3, generators: 1, store: undefined, only: undefined, keep })
+  await fleet({ devices: 500, mostPacks: 10, rounds: 3, generators: 1, store: undefined, only: undefined, keep })
 }
 
 await runProgram(usage, async (args) => {

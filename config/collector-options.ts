@@ -47,7 +47,7 @@ const limits = map({
   }),
   headersTime: value(duration(second, minute), { as: 'headersMs', default: '10s', doc: 'How long the headers of a request may take.' }),
   slowBody: value(bytes(1), { as: 'slowBodyBytes', default: '4 KiB', doc: 'A body that brings less than this within `slowBodyTime` is cut.' }),
-  slowBodyTime: value(duration(second, 10 * minute), { as: 'bodyMs', default: '30s', doc: 'See `slowBody`.' }),
+  slowBodyTime: value(duration(second, 10 * minute), { as: 'bodyMs', default: '30s', doc: 'See `slowBody`; also how long a request without a pack may take.' }),
   expire: value(duration(minute, 365 * day), {
     as: 'uploadsExpireMs', default: '7d', doc: 'An upload to which nothing was added for so long is removed.',
   }),
@@ -65,7 +65,7 @@ export const collectorOptions = map({
   }),
   tls,
   behindProxy: value(yesNo, {
-    default: 'no', doc: 'A proxy ends TLS, and sets X-Forwarded-For and X-Forwarded-Proto, which are believed. Nobody else may reach the collector.',
+    default: 'no', doc: 'A proxy ends TLS, and sets X-Forwarded-For, of which the last address counts, and X-Forwarded-Proto. Nobody else may reach the collector.',
   }),
   metrics,
   limits,

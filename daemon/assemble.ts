@@ -44,6 +44,8 @@ export interface AssembleOptions {
   readonly onPause?: (state: PauseState) => void
   /** In place of the machine's own: the demo plays its own conditions. */
   readonly sensors?: Sensors
+  /** Ends a start that takes long, with `aborted`. */
+  readonly signal?: AbortSignal
 }
 
 /** A service with everything real around it. Disposing of it keeps what the next start can use, and unlocks the folder. */
@@ -119,7 +121,7 @@ function publisher(stateFolder: string, onPause: ((state: PauseState) => void) |
  * Builds the service from its config with the real clock, disk and machine: the one place where all parts meet.
  * Throws `state-locked` when another process serves the state folder, and what `openState` throws.
  */
-export async function assemble({ config, emit, onProgress, onPause, sensors = machineSensors(config) }: AssembleOptions): Promise<RunningService> {
+export async function assemble({ config, emit, onProgress, onPause, signal, sensors = machineSensors(config) }: AssembleOptions): Promise<RunningService> {
   const now = Date.now
   await using stack = new AsyncDisposableStack()
   stack.use(lockState(config.stateFolder, now()))
@@ -129,7 +131,7 @@ export async function assemble({ config, emit, onProgress, onPause, sensors = ma
   const sealer = config.recipients && await openSealer(config.recipients, chunkSecret(config.stateFolder))
   const sending = stack.use(await openSending(config, () => journal))
   const { destination, setRate, watchCredential } = sending
-  const state = await openState({ config, destination, zstd: zstdNative, disk: realDisk, now, emit })
+  const state = await openState({ config, destination, zstd: zstdNative, disk: realDisk, now, emit, ...(signal && { signal }) })
   const { journal, spool, ledger, lineages } = state
   stack.use(journal)
   journal.sealFor(sealer?.mark ?? '')

@@ -1,6 +1,6 @@
 import type { Config } from '../config/options.ts'
 import type { Link } from '../src/transfer/link/link.ts'
-import { DeviceCredential, keepCredential, type KeptCredential } from '../src/control/credential.ts'
+import { credentialRoom, DeviceCredential, keepEnrolled, type KeptCredential } from '../src/control/credential.ts'
 import { SluiceError } from '../src/observe/error.ts'
 import { enrolDevice } from '../src/transfer/enrol.ts'
 import { maskAddress, parseTusAddress } from '../src/transfer/tus-address.ts'
@@ -31,8 +31,9 @@ export async function enrolByHand(config: Config, token: string, signal: AbortSi
   const { stateFolder, device } = config
   const url = collectorOf(config)
   await using link = await linkTo(config)
+  using room = credentialRoom(stateFolder)
   const credential = await enrolDevice({ url, link, now: Date.now }, device, token, { signal })
   const kept = { device, origin: url.origin, since: Date.now(), credential }
-  keepCredential(stateFolder, kept)
+  keepEnrolled(device, 'Ask your IT for another one, made for this device by name.', () => { room.keep(kept) })
   return kept
 }

@@ -46,6 +46,7 @@ export async function runService(options: AssembleOptions & { readonly signal: A
       emit({ event: 'service.stopped', cause: String(signal.reason) })
       return
     } catch (error) {
+      if (signal.aborted && error instanceof SluiceError && error.code === 'aborted') return
       if (!(error instanceof SluiceError) || !isWaitedOut(error)) throw error
       // A service that ran for a while had recovered; one that fails at each start waits longer and longer.
       attempts = startedAt > 0 && Date.now() - startedAt > recoveredMs ? 1 : attempts + 1

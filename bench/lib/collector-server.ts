@@ -3,14 +3,12 @@
  * and a token as JSON in one line, and stops on SIGTERM.
  */
 import { resolve } from 'node:path'
-import { realDisk } from '../../src/journal/real-disk.ts'
+import { openStore } from '../../daemon/run-collector.ts'
 import { startCollector, type CollectorOptions } from '../../src/collector/collector.ts'
-import { openFolderStore } from '../../src/collector/folder-store.ts'
-import type { CollectorStore } from '../../src/collector/store.ts'
 
 /** Its only argument, as JSON. */
 export interface CollectorServer {
-  /** A folder. */
+  /** A folder, or `s3://bucket/prefix?endpoint=…` with keys from the environment. */
   readonly store: string
   readonly listen?: NonNullable<CollectorOptions['listen']>
   readonly tls?: NonNullable<CollectorOptions['tls']>
@@ -25,13 +23,12 @@ export interface CollectorServing {
 }
 
 const { store, uses, listen, tls } = JSON.parse(process.argv[2] ?? '') as CollectorServer
-const collector = await startCollector({ store: await openStore(store), ...(listen && { listen }), ...(tls && { tls }) })
+const collector = await startCollector({ store: await openStore(placeOf(store)), ...(listen && { listen }), ...(tls && { tls }) })
 const token = await collector.accounts.makeToken({ uses, expiresAt: Date.now() + 3600_000 })
 process.once('SIGTERM', () => { void collector.stop().then(() => process.exit()) })
 const serving: CollectorServing = { url: collector.url, token }
 process.stdout.write(`${JSON.stringify(serving)}\n`)
 
-async function openStore(address: string): Promise<CollectorStore> {
-  if (/^[a-z][a-z0-9+.-]+:/i.test(address)) throw new Error(`a collector on ${address} is not known here`)
-  return await openFolderStore(resolve(address), realDisk, Date.now)
+function placeOf(address: string): Parameters<typeof openStore>[0] {
+  return address.startsWith('s3://') ? { store: address } : { folder: resolve(address) }
 }

@@ -6,6 +6,8 @@ import { incompressible, seededRandom } from './random.ts'
 /** Which fleet it is. */
 export interface FleetSize {
   readonly devices: number
+  /** No device has more packs. */
+  readonly mostPacks: number
   /** Draws each device's packs: 3 to 10 of them, 64 KiB to 4 MiB, each power of two as likely as the next. */
   readonly seed: number
 }
@@ -16,10 +18,10 @@ const [leastBytes, mostBytes] = [64 << 10, 4 << 20]
 const deviceName = (index: number): string => `laptop-${String(index).padStart(4, '0')}`
 
 /** The body sizes of a device's packs. */
-export function bodySizes({ seed }: FleetSize, device: number): number[] {
+export function bodySizes({ seed, mostPacks: most }: FleetSize, device: number): number[] {
   const random = seededRandom(seed * 100_003 + device)
   const count = fewestPacks + Math.floor(random() * (mostPacks - fewestPacks + 1))
-  return Array.from({ length: count }, () => Math.round(leastBytes * (mostBytes / leastBytes) ** random()))
+  return Array.from({ length: Math.min(count, most) }, () => Math.round(leastBytes * (mostBytes / leastBytes) ** random()))
 }
 
 /** A pack to send: its header in front of bytes that nothing compresses. */

@@ -21,6 +21,7 @@ interface TokenOptions extends PlaceOptions {
   readonly device?: string
   readonly uses: string
   readonly expires: string
+  readonly create?: boolean
 }
 
 /** A token that nobody used for so long was forgotten in some file. */
@@ -41,6 +42,7 @@ export function register(program: Command, io: Io): void {
     .option('--device <name>', 'only for this device; also lets it enrol again')
     .option('--uses <count>', 'how many devices may use it', '1')
     .option('--expires <duration>', 'how long it can be used', '7d')
+    .option('--create', 'also where no collector has run yet')
   describe(addJson(token), 'Make a token with which a device enrols.', [
     ['sluice collector token --folder /srv/packs --uses 200 --expires 30d', 'one token for a roll-out'],
     ['sluice collector token --folder /srv/packs --device laptop-17', 'laptop-17 enrols, or enrols again'],
@@ -75,7 +77,7 @@ async function makeToken(options: TokenOptions, io: Io): Promise<void> {
   const lifeMs = parseDuration(expires) ?? 0
   if (lifeMs <= 0 || lifeMs > longestTokenMs) throw usage('--expires takes a duration such as 7d, up to 365d')
   if (device !== undefined && !isDeviceName(device)) throw usage(`"${device}" is no name of a device`)
-  const { accounts } = await open(options)
+  const { accounts } = await open(options, io)
   const expiresAt = io.now() + lifeMs
   const token = await accounts.makeToken({ ...(device !== undefined && { device }), uses, expiresAt })
   io.result(options.json, { version: 1, token, uses, expiresAt, ...(device !== undefined && { device }) }, [token])
@@ -84,7 +86,7 @@ async function makeToken(options: TokenOptions, io: Io): Promise<void> {
 }
 
 async function list(options: PlaceOptions, io: Io): Promise<void> {
-  const { store, accounts } = await open(options)
+  const { store, accounts } = await open(options, io)
   const { overview } = await import('../../src/collector/overview.ts')
   const devices = await overview(store, accounts)
   io.result(options.json, { version: 1, devices }, devices.length === 0 ? ['No device has enrolled.'] : deviceTable(devices, io.now()))
@@ -102,16 +104,20 @@ function deviceTable(devices: readonly DeviceState[], now: number): string[] {
 
 async function revokeDevice(name: string, options: PlaceOptions, io: Io): Promise<void> {
   if (!isDeviceName(name)) throw usage(`"${name}" is no name of a device`)
-  const { accounts } = await open(options)
+  const { accounts } = await open(options, io)
   if (!await accounts.revoke(name)) throw usage(`${name} has not enrolled here; see sluice collector devices`)
   io.result(options.json, { version: 1, device: name, revoked: true }, [`${name} is refused from now on. What it has sent stays.`])
 }
 
-async function open(options: PlaceOptions) {
+/** The store of a collector. A path that was mistyped must not become a new one, in which nobody has enrolled. */
+async function open(options: PlaceOptions & Pick<TokenOptions, 'create'>, io: Io) {
   const config = await configFor(options)
-  const { openAccounts, openStore } = await import('../../daemon/run-collector.ts')
+  const { isCollected, openAccounts, openStore } = await import('../../daemon/run-collector.ts')
+  if (config.folder !== undefined && !options.create && !await isCollected(config.folder)) {
+    throw usage(`No collector has run on ${config.folder}. Check the path, or start the collector first; \`token --create\` does not wait for it`)
+  }
   const store = await openStore(config)
-  return { store, accounts: openAccounts(store) }
+  return { store, accounts: openAccounts(store, (error) => { io.note(`sluice: ${error.message}`) }) }
 }
 
 async function configFor({ config, folder, listen }: RunOptions): Promise<CollectorConfig> {
@@ -121,8 +127,18 @@ async function configFor({ config, folder, listen }: RunOptions): Promise<Collec
     import('../../config/collector-options.ts'), import('../../config/load.ts'),
   ])
   if (config !== undefined) return await loadBy(config, checkCollectorConfig)
+  if (listen !== undefined) await checkListen(listen)
   // As JSON, which is YAML, so that any path can be written.
   return readBy(JSON.stringify({ folder, ...(listen !== undefined && { listen }) }), 'the command line', checkCollectorConfig)
+}
+
+async function checkListen(listen: string): Promise<void> {
+  const { isLoopback, parseListenAddress } = await import('../../src/collector/listen-address.ts')
+  const address = parseListenAddress(listen)
+  if (!address) throw usage('--listen takes an address and a port such as 127.0.0.1:8080')
+  if (isLoopback(address.host)) return
+  throw usage(`--listen ${listen} would let anybody on the way read credentials, as there is no TLS. Listen on 127.0.0.1, `
+    + 'or use --config with a file that sets folder, listen, and tls, or behindProxy where a proxy ends TLS')
 }
 
 function usage(message: string): SluiceError {

@@ -1,8 +1,8 @@
-import { closeSync, constants, fstatSync, openSync, readSync, unwatchFile, watch, watchFile } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readSync, statSync, unwatchFile, watch, watchFile } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { RequestOptions } from '../transfer/destination.ts'
 import type { CredentialSource } from '../transfer/enrol.ts'
-import { makePrivateFolder, replaceFile } from '../journal/durable-file.ts'
+import { makePrivateFolder, roomFor } from '../journal/durable-file.ts'
 import { takeExclusive } from '../journal/exclusive.ts'
 import { SluiceError, systemCode } from '../observe/error.ts'
 
@@ -20,8 +20,8 @@ const version = 1
 /** Longest file that is taken for a token or a credential. */
 const mostBytes = 4096
 const pollMs = 5000
-/** An enrolment by hand and one by the service may meet. */
-const lockWaitMs = 5000
+/** An enrolment by hand and one by the service may meet. Longer, and a service stands still while somebody else’s asks. */
+const lockWaitMs = 500
 
 export const credentialPath = (stateFolder: string): string => join(stateFolder, 'credential')
 
@@ -35,14 +35,41 @@ export function readCredential(stateFolder: string): KeptCredential | undefined 
   throw missing(`${path} is damaged. Remove it and run: sluice enrol`)
 }
 
-/** Keeps a credential durably, for its owner alone. Throws `state-unusable`, `state-full`. */
-export function keepCredential(stateFolder: string, kept: KeptCredential): void {
+/** Room for a credential, held before it is asked for: the token for it is used up once the answer comes. */
+export interface CredentialRoom extends Disposable {
+  /** Keeps a credential durably, for its owner alone. Throws `state-unusable`, `state-full`. */
+  keep(kept: KeptCredential): void
+}
+
+/**
+ * Locks the credential of a state folder and sets room aside for it, until disposed of: on most file systems it can then be
+ * kept on a disk that is full by now. Throws `state-unusable`, `state-full`.
+ */
+export function credentialRoom(stateFolder: string): CredentialRoom {
   makePrivateFolder(stateFolder)
-  using lock = takeExclusive(join(stateFolder, 'credential.lock.sqlite'), lockWaitMs)
-  if (!lock) throw new SluiceError('state-unusable', `Another process keeps ${stateFolder} locked. Try again.`, { transient: true })
   const path = credentialPath(stateFolder)
+  const lock = takeExclusive(join(stateFolder, 'credential.lock.sqlite'), lockWaitMs)
+  if (!lock) throw new SluiceError('state-unusable', `Another process enrols this device now, and keeps ${stateFolder} locked. Try again.`, { transient: true })
   try {
-    replaceFile(path, `${JSON.stringify({ version, ...kept })}\n`)
+    const there = statSync(path, { throwIfNoEntry: false })
+    if (there && !there.isFile()) throw new SluiceError('state-unusable', `Cannot write ${path}: it is no file. Move it away.`)
+    const place = written(path, () => roomFor(path, mostBytes))
+    return {
+      keep: (kept) => written(path, () => place.fill(`${JSON.stringify({ version, ...kept })}\n`)),
+      [Symbol.dispose]() {
+        place[Symbol.dispose]()
+        lock[Symbol.dispose]()
+      },
+    }
+  } catch (error) {
+    lock[Symbol.dispose]()
+    throw error
+  }
+}
+
+function written<T>(path: string, work: () => T): T {
+  try {
+    return work()
   } catch (error) {
     const isFull = ['ENOSPC', 'EDQUOT'].includes(systemCode(error) ?? '')
     throw new SluiceError(isFull ? 'state-full' : 'state-unusable',
@@ -77,9 +104,24 @@ export interface DeviceCredentialOptions {
   readonly now: () => number
 }
 
+/** Runs what keeps the credential of a device after an enrolment. Its error says what became of the token, and `next` what follows. */
+export function keepEnrolled(device: string, next: string, keep: () => void): void {
+  try {
+    keep()
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error
+    const { code, message, transient } = error
+    throw new SluiceError(code, `${message} ${device} is enrolled and the token is used up. ${next}`, { transient, cause: error })
+  }
+}
+
 /** What this device shows to its destination, read anew each time: it may be replaced while the service runs. */
 export class DeviceCredential implements CredentialSource {
   readonly #options: DeviceCredentialOptions
+  /** Enrolled, and not yet on the disk. */
+  #unkept: KeptCredential | undefined
+  /** The token file that was tried last in place of a credential that was refused. */
+  #triedToken: string | undefined
 
   constructor(options: DeviceCredentialOptions) {
     this.#options = options
@@ -88,15 +130,55 @@ export class DeviceCredential implements CredentialSource {
   current(): string | undefined {
     const { stateFolder, device, origin, credentialFile } = this.#options
     if (credentialFile !== undefined) return credentialIn(credentialFile)
+    if (this.#unkept) return this.#unkept.credential
     const kept = readCredential(stateFolder)
     return kept?.origin === origin && kept.device === device ? kept.credential : undefined
   }
 
   async ensure(request: RequestOptions): Promise<void> {
-    const { stateFolder, device, origin, tokenFile, enrol, now } = this.#options
+    const { stateFolder, tokenFile } = this.#options
+    if (this.#unkept) {
+      this.#keep(this.#unkept, (kept) => {
+        using room = credentialRoom(stateFolder)
+        const there = readCredential(stateFolder) // somebody may have enrolled by hand meanwhile
+        if (!there || there.since <= kept.since) room.keep(kept)
+      })
+    }
     if (this.current() !== undefined || tokenFile === undefined) return
-    const credential = await enrol(readToken(tokenFile), request)
-    keepCredential(stateFolder, { device, origin, since: now(), credential })
+    await this.#enrol(tokenFile, request)
+  }
+
+  async renew(request: RequestOptions): Promise<boolean> {
+    const { stateFolder, tokenFile, credentialFile } = this.#options
+    const token = tokenFile === undefined ? undefined : statSync(tokenFile, { throwIfNoEntry: false })
+    const kept = readCredential(stateFolder)
+    // By when it was put there: a file that was copied may tell the time of the original as that of its content.
+    if (tokenFile === undefined || credentialFile !== undefined || !token || !kept || token.ctimeMs <= kept.since) return false
+    const file = `${token.ino} ${token.ctimeMs}`
+    if (this.#triedToken === file) return false
+    try {
+      await this.#enrol(tokenFile, request, kept)
+    } catch (error) {
+      if (error instanceof SluiceError && ['credential-refused', 'destination-refused'].includes(error.code)) this.#triedToken = file
+      throw error
+    }
+    return true
+  }
+
+  /** `refused`: the credential to replace. */
+  async #enrol(tokenFile: string, request: RequestOptions, refused?: KeptCredential): Promise<void> {
+    const { stateFolder, device, origin, enrol, now } = this.#options
+    const token = readToken(tokenFile)
+    using room = credentialRoom(stateFolder)
+    const current = this.current() // somebody may have enrolled by hand meanwhile
+    if (current !== undefined && current !== refused?.credential) return
+    this.#keep({ device, origin, credential: await enrol(token, request), since: now() }, (kept) => { room.keep(kept) })
+  }
+
+  #keep(kept: KeptCredential, keep: (kept: KeptCredential) => void): void {
+    this.#unkept = kept
+    keepEnrolled(kept.device, 'The credential is in memory alone until it can be written: do not stop this service.', () => { keep(kept) })
+    this.#unkept = undefined
   }
 
   /** Calls back when a file that matters here changed. */
@@ -122,7 +204,7 @@ function readSecret(path: string, forbiddenMode: number): string | undefined {
     const stat = fstatSync(file)
     if (!stat.isFile() || stat.size > mostBytes) throw missing(`${path} is no file with a token or credential.`)
     if (process.platform !== 'win32' && (stat.mode & forbiddenMode) !== 0) {
-      throw missing(`Other users may read ${path}. To mend that: chmod go= ${path}`)
+      throw missing(`Other users may read ${path}. To mend that: chmod ${(forbiddenMode & 0o070) === 0 ? 'o' : 'go'}= ${path}`)
     }
     const bytes = Buffer.alloc(mostBytes)
     return bytes.toString('utf8', 0, readSync(file, bytes, 0, mostBytes, 0))

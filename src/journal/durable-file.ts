@@ -1,4 +1,6 @@
-import { closeSync, existsSync, fchmodSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  closeSync, existsSync, fchmodSync, fsyncSync, ftruncateSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeFileSync, writeSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 
 import { SluiceError, systemCode } from '../observe/error.ts'
@@ -49,29 +51,65 @@ export function makeFolders(path: string, mode = 0o777): void {
   }
 }
 
+/** A file that is not yet in its place. */
+export interface FileRoom extends Disposable {
+  /** Puts it there with a text, once. Throws the system’s error. */
+  fill(text: string): void
+}
+
 /**
- * Replaces the file at `path` by `text`, with these permission bits, by default for its owner alone: after a crash it is the
- * old one or the new one. The caller holds a lock, so a temporary file that is left by a crash is nobody else’s and is
- * overwritten.
+ * Sets room for so many bytes aside beside `path`, durably, and gives it back when disposed of. The caller holds a lock, so a
+ * temporary file that is left by a crash is nobody else’s and is overwritten. Throws the system’s error.
  */
-export function replaceFile(path: string, text: string, mode = 0o600): void {
+export function roomFor(path: string, sizeBytes: number, mode = 0o600): FileRoom {
   const temporary = `${path}.tmp`
-  try {
-    const file = openSync(temporary, 'w', mode)
-    try {
-      writeFileSync(file, text)
+  const file = openSync(temporary, 'w', mode)
+  let isOpen = true
+  const close = (): void => {
+    if (isOpen) closeSync(file)
+    isOpen = false
+  }
+  const room: FileRoom = {
+    fill(text) {
+      const bytes = Buffer.from(text)
+      // In place, over what was set aside: a file cut short first would give the room back.
+      for (let at = 0; at < bytes.length;) at += writeSync(file, bytes, at, bytes.length - at, at)
+      ftruncateSync(file, bytes.length)
       // Whatever the umask took away, or an older file had.
       fchmodSync(file, mode)
       fsyncSync(file)
-    } finally {
-      closeSync(file)
+      close()
+      renameSync(temporary, path)
+      syncFolder(dirname(path))
+    },
+    [Symbol.dispose]() {
+      close()
+      rmSync(temporary, { force: true })
+    },
+  }
+  try {
+    if (sizeBytes > 0) {
+      writeFileSync(file, Buffer.alloc(sizeBytes, ' '))
+      fsyncSync(file)
     }
-    renameSync(temporary, path)
+    return room
   } catch (error) {
-    rmSync(temporary, { force: true })
+    room[Symbol.dispose]()
     throw error
   }
-  const folder = openSync(dirname(path), 'r')
+}
+
+/**
+ * Replaces the file at `path` by `text`, with these permission bits, by default for its owner alone: after a crash it is the
+ * old one or the new one. The caller holds a lock, as for `roomFor`.
+ */
+export function replaceFile(path: string, text: string, mode = 0o600): void {
+  using room = roomFor(path, 0, mode)
+  room.fill(text)
+}
+
+function syncFolder(path: string): void {
+  const folder = openSync(path, 'r')
   try {
     fsyncSync(folder)
   } finally {

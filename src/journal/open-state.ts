@@ -32,6 +32,8 @@ export interface OpenStateOptions {
   readonly disk: Disk
   readonly now: () => number
   readonly emit: Emit
+  /** Ends a rebuild. */
+  readonly signal?: AbortSignal
 }
 
 export const journalPath = (stateFolder: string): string => join(stateFolder, 'journal.sqlite')
@@ -40,9 +42,9 @@ const spoolName = 'spool'
 
 /**
  * Opens the state of a service that holds the folder's lock. A journal that is missing or damaged is rebuilt from what
- * can be read of it, the spool and the destination; packs whose bodies the spool has lost are dropped, and what they
+ * can be read of it, the spool and a destination that is read without a network; packs whose bodies the spool has lost are dropped, and what they
  * captured is taken again. Events say so. Leftovers in the spool are swept. Throws `state-other-destination`,
- * `state-newer`, `state-full`, `state-unusable`, and the destination's errors when a rebuild needs it.
+ * `state-newer`, `state-full`, `state-unusable`, and when a rebuild reads the destination its errors, and `aborted`.
  */
 export async function openState(options: OpenStateOptions): Promise<State> {
   const { config, disk, emit } = options
@@ -100,7 +102,7 @@ function mostUse({ caps, stateFolder }: Config): number {
 
 /** Builds a new journal beside its place and moves it there when it is complete. */
 async function rebuilt(options: OpenStateOptions, path: string, spool: Spool): Promise<Journal> {
-  const { config, destination, zstd, disk, emit } = options
+  const { config, destination, zstd, disk, emit, signal } = options
   const draft = `${path}.new`
   for (const suffix of ['', '-wal', '-shm']) await disk.remove(`${draft}${suffix}`)
   try {
@@ -113,6 +115,7 @@ async function rebuilt(options: OpenStateOptions, path: string, spool: Spool): P
     const report = await rebuild({
       journal, ledger: new Ledger(journal), spool, destination, device: config.device, streams: config.streams, queueOf, zstd,
       salvage, unknownUseBytes: isNew ? 0 : mostUse(config), now: options.now,
+      ...(signal && { signal }),
     })
     journal.setMeta('device', config.device)
     journal.setMeta('destination', destination.url)

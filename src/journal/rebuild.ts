@@ -33,6 +33,8 @@ export interface RebuildOptions {
   /** What counts as used now when nobody can tell what was: as much as the largest cap. 0 in a new state folder. */
   readonly unknownUseBytes: number
   readonly now: () => number
+  /** Ends the reading of the log. */
+  readonly signal?: AbortSignal
 }
 
 export interface RebuildReport {
@@ -47,23 +49,24 @@ export interface RebuildReport {
 /**
  * Fills an empty journal from what is left: the device log says what was sent, the spool what was sealed. A capture
  * file gets its cursor back only when its content proves that it begins with what was packed; any other is packed
- * again. Where the device may not read its log, nothing is asked: it goes on behind the log's head once it may send, and
- * captures that were sent are sent again. So are those of encrypted packs, which it cannot open: not in the log, and not in
+ * again. Where reading the log is not free, nothing is asked, as no gate has been yet: it goes on behind the log's head once
+ * it may send, and captures that were sent are sent again. So are those of encrypted packs, which it cannot open: not in the log, and not in
  * the spool either, where none can be put under the rules of its queue.
  *
  * No cap is overspent: the ledger gets every entry of the old one that can be read, and every pack of the log that these
- * do not account for. Where entries may be missing and the log cannot be read either, `unknownUseBytes` count as used now.
- * Throws the destination's errors.
+ * do not account for. Where entries may be missing and the log is not read either, `unknownUseBytes` count as used now.
+ * Throws the destination's errors, and `aborted`.
  */
 export async function rebuild(options: RebuildOptions): Promise<RebuildReport> {
-  const { journal, destination, device, zstd } = options
+  const { journal, destination, device, zstd, signal } = options
   const sent: SentPack[] = []
   const { versions, log } = await readLog({
-    // An empty log stands for one that may not be read.
-    destination: destination.isReadable ? destination : memoryDestination(), device, zstd, content: false,
+    // An empty log stands for one that is not read.
+    destination: destination.reading === 'free' ? destination : memoryDestination(), device, zstd, content: false,
+    ...(signal && { signal }),
     onPack: ({ header, pack }) => void (header && sent.push({ header, sealedAt: pack?.manifest.sealedAt })),
   })
-  if (destination.isReadable) {
+  if (destination.reading === 'free') {
     const head = await destination.head(device)
     if (head && head !== 'untold') journal.setHead({ seq: head.seq, hash: Buffer.from(head.hash, 'hex') })
   } else journal.setMeta(headUnknown, '1')
@@ -119,7 +122,7 @@ function charge(options: RebuildOptions, found: Found): RebuildReport['use'] {
   })
   ledger.adopt([...salvage.entries, ...missing])
   if (salvage.isWhole) return 'ledger'
-  if (destination.isReadable) return 'log'
+  if (destination.reading === 'free') return 'log'
   if (unknownUseBytes > 0) ledger.settle(ledger.reserve({ now: now(), queue: 'rebuilt', pack: '', bytes: unknownUseBytes }), unknownUseBytes)
   return 'unknown'
 }

@@ -392,8 +392,9 @@ export class Service {
     const changes = [...this.#decisions.values()].map((decision) => decision.changesAt ?? Infinity)
     if (this.#prepare || this.#send) return Math.min(dueAt, at + rereadMs.moving, ...changes)
     const held = [...this.#decisions.values()].filter((decision) => decision.reasons.length > 0 || decision.setAside.length > 0)
-    if (held.length === 0) return this.#recovery.codes.length > 0 ? Math.min(dueAt, at + rereadMs.held) : dueAt
+    if (held.length === 0 && this.#recovery.codes.length === 0) return dueAt
     const isWaiting = this.#parts.journal.waiting().packs > 0 || this.#parts.capture.pending().length > 0
-    return Math.min(dueAt, isWaiting ? at + rereadMs.held : Infinity, ...changes)
+    const rereadAt = isWaiting ? at + rereadMs.held : Infinity
+    return held.length > 0 ? Math.min(dueAt, rereadAt, ...changes) : Math.min(dueAt, rereadAt)
   }
 }

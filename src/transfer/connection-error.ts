@@ -17,7 +17,8 @@ export function connectionError(error: unknown, url: string, skewMs?: number): S
   if (certificate !== undefined) {
     return new SluiceError('certificate-refused',
       `The certificate of ${url} ${certificate} (${errno}). Nothing is sent to a server that cannot prove who it is. `
-      + 'On a network with a login page, as in a hotel, log in first.', details)
+      + 'On a network with a login page, as in a hotel, log in first.'
+      + (isUnknownAuthority(errno) ? ' If the authority is your company’s, name its certificate in connection.ca (docs/connection.md).' : ''), details)
   }
   const name = nameFaults[errno]
   if (name !== undefined) {
@@ -87,6 +88,8 @@ const certificateFaults: Readonly<Record<string, string>> = {
   DEPTH_ZERO_SELF_SIGNED_CERT: 'is self-signed',
   SELF_SIGNED_CERT_IN_CHAIN: 'comes from an authority of its own that this machine does not know',
 }
+
+const isUnknownAuthority = (errno: string): boolean => /^(SELF_SIGNED_CERT_IN_CHAIN|UNABLE_TO_(GET_ISSUER|VERIFY_LEAF)\w*)$/.test(errno)
 
 /** Completes "the certificate …"; undefined for a code that is none of a certificate. */
 function certificateFault(errno: string): string | undefined {

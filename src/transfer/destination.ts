@@ -57,10 +57,15 @@ export interface Destination {
    * answer that told of its arrival was lost.
    */
   abandon(name: PackName, options?: RequestOptions): Promise<boolean>
+  /** What a put remembered of a pack is dropped: it turned out not to be there after all, and the next put begins anew. */
+  forget?(name: PackName): void
   /** An estimate, never too low, of the bytes on the wire for sending so much of packs over a new connection. */
   readonly wireBytes: (payloadBytes: number) => number
-  /** Whether a device may read what it wrote: the three below. */
-  readonly isReadable: boolean
+  /**
+   * What the three below are to a device. `free`: no byte of them goes over a network, so they need no gate. `costs`: nothing
+   * charges their bytes or stops them for a pause, so they are for whoever asked to read. `refused`: it may only write.
+   */
+  readonly reading: 'free' | 'costs' | 'refused'
   /** Devices that have a log here, in byte order. */
   devices(): Promise<string[]>
   /** The log of a device in order of seq. Names that are no pack names are skipped. */

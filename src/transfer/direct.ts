@@ -40,7 +40,7 @@ interface Begun {
 
 class DirectDestination implements Destination {
   readonly url: string
-  readonly isReadable = false
+  readonly reading = 'refused'
   readonly wireBytes = directWireBytes
   readonly #options: DirectOptions
   /** Until when packs go by tus: forever at a collector that does not know the request. */
@@ -66,6 +66,10 @@ class DirectDestination implements Destination {
 
   abandon(name: PackName, options?: RequestOptions): Promise<boolean> {
     return this.#inTurn(() => this.#options.tus.abandon(name, options))
+  }
+
+  forget(name: PackName): void {
+    this.#options.tus.forget?.(name)
   }
 
   devices(): Promise<string[]> {

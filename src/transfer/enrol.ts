@@ -64,6 +64,8 @@ export interface CredentialSource {
   current(): string | undefined
   /** Has one made if there is none and somebody left a token for it. Throws as `enrolDevice`, and `credential-missing`. */
   ensure(request: RequestOptions): Promise<void>
+  /** Has another made with a token that was left after the one that is refused; false where there is none. Throws as `ensure`. */
+  renew(request: RequestOptions): Promise<boolean>
 }
 
 /** A destination that enrols the device before it first needs to be known. */
@@ -72,7 +74,11 @@ export function enrolling(inner: Destination, credentials: CredentialSource): De
     stopIfAborted(request.signal)
     await credentials.ensure(request)
     try {
-      return await work()
+      return await work().catch(async (error: unknown) => {
+        const isRefused = error instanceof SluiceError && error.code === 'credential-refused' && error.data['status'] === 401
+        if (isRefused && await credentials.renew(request)) return await work()
+        throw error
+      })
     } catch (error) {
       throw error instanceof SluiceError && error.code === 'credential-refused' && credentials.current() === undefined
         ? new SluiceError('credential-missing', `${inner.url} wants to know this device, which has no credential yet. Run: sluice enrol`, { cause: error })
@@ -81,11 +87,12 @@ export function enrolling(inner: Destination, credentials: CredentialSource): De
   }
   return {
     url: inner.url,
-    isReadable: inner.isReadable,
+    reading: inner.reading,
     wireBytes: (payloadBytes) => inner.wireBytes(payloadBytes),
     head: (device, options = {}) => known(options, () => inner.head(device, options)),
     put: (pack, options = {}) => known(options, () => inner.put(pack, options)),
     abandon: (name, options = {}) => known(options, () => inner.abandon(name, options)),
+    forget: (name) => inner.forget?.(name),
     devices: () => inner.devices(),
     list: (device) => inner.list(device),
     open: (name) => inner.open(name),

@@ -67,7 +67,7 @@ export function folderDestination(url: string, disk: Disk): Destination {
       return await here(disk.size(path)) !== undefined
     },
 
-    isReadable: true,
+    reading: 'free',
     wireBytes: payloadBytes => payloadBytes,
 
     async devices() {

@@ -43,7 +43,7 @@ export function memoryDestination(): Destination {
       return complete.has(keyOf(name))
     },
 
-    isReadable: true,
+    reading: 'free',
     wireBytes: payloadBytes => payloadBytes,
 
     async open(name) {

@@ -187,7 +187,9 @@ export class Sender {
     if (this.#unchecked.packs < uncheckedMost.packs && this.#unchecked.bytes < uncheckedMost.bytes) return
     const there = await destination.head(device, request)
     if (there !== 'untold' && there?.hash !== name.hash) {
-      throw new SluiceError((there?.seq ?? 0) < name.seq ? 'destination-behind' : 'destination-ahead',
+      const isBehind = (there?.seq ?? 0) < name.seq
+      if (isBehind) destination.forget?.(name)
+      throw new SluiceError(isBehind ? 'destination-behind' : 'destination-ahead',
         `${destination.url} took pack ${name.seq} of ${device}, but its log ends with another, ${there?.seq ?? 0}. The pack is kept here.`)
     }
     this.#unchecked = { packs: 0, bytes: 0 }

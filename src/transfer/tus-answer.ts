@@ -161,14 +161,11 @@ export function clockWrong(url: string, skewMs: number | undefined, details: Err
   return new SluiceError('clock-wrong', `This machine’s clock ${far} ${url}, so nothing was sent. Set its date and time.`, { ...details, data })
 }
 
-/** Longest wait that is believed, a day: a wrong clock or a wrong header must not silence a device for good. */
-const longestRetryAfterMs = 24 * 3600_000
-
-/** `Retry-After` (RFC 9110, 10.2.3): seconds or a date. */
+/** `Retry-After` (RFC 9110, 10.2.3): seconds or a date, as it was asked for; how much of it is believed is the retry plan’s. */
 export function retryAfter(answer: Answer, now: number): { readonly retryAfterMs?: number } {
   const text = headerOf(answer, 'retry-after')?.trim() ?? ''
   const delay = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now
-  return Number.isNaN(delay) ? {} : { retryAfterMs: Math.min(Math.max(0, delay), longestRetryAfterMs) }
+  return Number.isNaN(delay) ? {} : { retryAfterMs: Math.max(0, delay) }
 }
 
 export function refused(message: string, details: ErrorDetails = {}): SluiceError {

@@ -11,9 +11,15 @@ import { connectionError } from './connection-error.ts'
 
 /** How long is waited for what, in milliseconds. */
 export interface Patience {
-  /** For an answer. Shorter, and a slow server is given up; longer, and one that died holds the queue up. */
+  /**
+   * From the beginning of a request without a body to the end of its answer, and for each 4 KiB of one that is longer.
+   * Shorter, and a slow server is given up; longer, and one that died holds the queue up.
+   */
   readonly answerMs: number
-  /** While a body is sent: for the next slice to be taken, or the answer behind the last. Shorter, and a low rate looks like a dead server. */
+  /**
+   * While a body is sent: for the next bytes to be taken, or the answer behind the last. Shorter, and a low rate looks like a
+   * dead server. What the server sends meanwhile, such as that it is still at work, is no progress.
+   */
   readonly progressMs: number
   /**
    * After an abort, for the server to confirm what was handed over. Then nothing of it is sent twice and the connection
@@ -32,6 +38,12 @@ export const patience: Patience = { answerMs: 30_000, progressMs: 60_000, stopMs
 
 /** Most of an answer that is read: none that Sluice needs is longer, and a portal's pages cost as much as other bytes. */
 const answerBytes = 4 << 10
+
+/**
+ * Most that is received for one answer, with TLS, the frames of HTTP/2 that confirm a body, and records and chunks as small as
+ * servers make them; 64 KiB for certificates and headers. A server that sends more is cut off: each byte counts for the caps.
+ */
+const mostReceived = (wantedBytes: number, handedBytes: number): number => wantedBytes + (wantedBytes + handedBytes) / 8 + (64 << 10)
 
 export interface Question {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
@@ -72,6 +84,8 @@ export class Session implements AsyncDisposable {
   #refused = false
   readonly #lock = { waitMs: firstLockWaitMs, waitedMs: 0 }
   #watchdog: NodeJS.Timeout | undefined
+  /** Of the request under way. */
+  #moved = { hasBody: false, wantedBytes: 0, handedBytes: 0, receivedBytes: 0 }
   #stopping: NodeJS.Timeout | undefined
 
   constructor(options: SessionOptions) {
@@ -83,14 +97,28 @@ export class Session implements AsyncDisposable {
       return granted
     }
     const noting: Meter = {
-      charge: (bytes) => {
-        this.#watchdog?.refresh()
-        return note(meter.charge(bytes))
-      },
+      charge: (bytes) => note(meter.charge(bytes)),
       correct: (delta) => note(meter.correct(delta)),
     }
-    this.#use = link.use(noting, this.#cut.signal)
+    this.#use = link.use(noting, this.#cut.signal, {
+      handed: (bytes) => { this.#handed(bytes) },
+      received: (bytes) => { this.#received(bytes) },
+    })
     signal?.addEventListener('abort', this.#stop, { once: true })
+  }
+
+  #handed(bytes: number): void {
+    this.#moved.handedBytes += bytes
+    if (this.#moved.hasBody) this.#watchdog?.refresh()
+  }
+
+  #received(bytes: number): void {
+    const { wantedBytes, handedBytes } = this.#moved
+    this.#moved.receivedBytes += bytes
+    if (this.#moved.receivedBytes <= mostReceived(wantedBytes, handedBytes) || this.#cut.signal.aborted) return
+    this.#cut.abort(unreachable(this.#options.server, 'It sends far more than it was asked for.', {
+      data: { receivedBytes: this.#moved.receivedBytes },
+    }))
   }
 
   /** The slices end by themselves; what does not end with them in time is cut. */
@@ -105,9 +133,11 @@ export class Session implements AsyncDisposable {
   async ask(question: Question): Promise<Received> {
     const { signal, server } = this.#options
     this.#stopIfOver()
+    this.#moved = { hasBody: question.body !== undefined, wantedBytes: question.answerBytes ?? answerBytes, handedBytes: 0, receivedBytes: 0 }
     const waitMs = question.body ? this.#options.patience.progressMs : this.#options.patience.answerMs
     this.#watchdog = setTimeout(() => {
-      this.#cut.abort(unreachable(server, `It has not moved for ${waitMs / 1000} s.`, { data: { waitMs } }))
+      const what = question.body ? 'It has neither taken more nor answered' : 'It has not answered'
+      this.#cut.abort(unreachable(server, `${what} for ${waitMs / 1000} s.`, { data: { waitMs } }))
     }, waitMs)
     try {
       const answer = await this.#exchange(question)
@@ -145,7 +175,7 @@ export class Session implements AsyncDisposable {
     return true
   }
 
-  /** Whether nothing more may be sent, because the meter refused or nothing moved. */
+  /** Whether nothing more may be sent, because the meter refused or the server was given up. */
   get isOver(): boolean {
     return this.#refused || this.#cut.signal.aborted
   }
@@ -165,7 +195,7 @@ export class Session implements AsyncDisposable {
       method,
       headers: { ...headers, ...(authorized && { authorization }) },
       signal: this.#cut.signal,
-      headersTimeout: 0, // the watchdog’s work: it knows a low rate from a server that does not move
+      headersTimeout: 0, // the watchdog’s work: it knows a low rate from a server that does not answer
       bodyTimeout: 0,
       reset: false, // without this the connection is closed after each HEAD
       // Any async iterable is sent as it is read, with backpressure; the types do not say so.
@@ -191,13 +221,15 @@ export class Session implements AsyncDisposable {
   }
 }
 
-async function beginningOf(body: Readable, most: number, onPart: () => void): Promise<Buffer> {
+/** `onProgress` is called with each `answerBytes` more: a byte now and then is none. */
+async function beginningOf(body: Readable, most: number, onProgress: () => void): Promise<Buffer> {
   const parts: Buffer[] = []
   let length = 0
   for await (const part of body as AsyncIterable<Buffer>) {
     parts.push(part)
+    const before = length
     length += part.length
-    onPart()
+    if (Math.floor(length / answerBytes) > Math.floor(before / answerBytes)) onProgress()
     if (length >= most) break // ends the connection too
   }
   return Buffer.concat(parts).subarray(0, most)

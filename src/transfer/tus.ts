@@ -67,7 +67,7 @@ interface Sent {
 }
 
 class TusDestination implements Destination {
-  readonly isReadable = false
+  readonly reading = 'refused'
   readonly url: string
   readonly #server: URL
   readonly #options: TusOptions
@@ -141,6 +141,10 @@ class TusDestination implements Destination {
       this.#options.uploads.delete(uploadKey(name))
       return false
     })
+  }
+
+  forget(name: PackName): void {
+    this.#options.uploads.delete(uploadKey(name))
   }
 
   wireBytes(payloadBytes: number): number {

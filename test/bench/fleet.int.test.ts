@@ -6,7 +6,7 @@ const why = whyNoNginx()
 
 describe.skipIf(why)(`a fleet of devices (${why ?? 'nginx beside the collector'})`, () => {
   test('sends the same packs to every contender, and each keeps them all', { timeout: 120_000 }, async () => {
-    const { runs } = await measureFleet({ devices: 6, rounds: 1, generators: 2, store: undefined, only: 'collector,nginx', keep: false })
+    const { runs } = await measureFleet({ devices: 6, mostPacks: 10, rounds: 1, generators: 2, store: undefined, only: 'collector,nginx', keep: false })
     expect(runs.map(({ contender, failedDevices, errors }) => ({ contender, failedDevices, errors }))).toEqual([
       { contender: 'collector', failedDevices: 0, errors: [] }, { contender: 'nginx', failedDevices: 0, errors: [] },
     ])

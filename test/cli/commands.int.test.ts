@@ -138,6 +138,20 @@ describe('config', () => {
     })
   })
 
+  test('check looks at the files that lead to the destination', async () => {
+    using box = sandbox('connection:\n  proxy: http://p.example:1\n  proxyCredential: login\n')
+    const file = join(box.folder, 'sluice.yaml')
+    const human = await box.sluice('config', 'check', file)
+    expect(human).toMatchObject({ code: 2, stdout: '' })
+    expect(unfolded(human.stderr)).toContain(`${file}:6:1 connection.proxyCredential: the file is not there; allowed: a file as in`)
+    writeFileSync(join(box.folder, 'login'), 'me:hunter2', { mode: 0o600 })
+    expect(await box.sluice('config', 'check', file)).toMatchObject({ code: 0 })
+    writeFileSync(join(box.folder, 'login'), 'hunter2')
+    const machine = await box.sluice('config', 'check', file, '--json')
+    expect(json(machine)).toMatchObject({ valid: false, problems: [{ line: 6, key: 'connection.proxyCredential' }] })
+    expect(machine.stdout).not.toContain('hunter2')
+  })
+
   test('check accepts a valid file, and a file that is missing or no file is an error', async () => {
     using box = sandbox()
     const file = join(box.folder, 'sluice.yaml')

@@ -1,6 +1,6 @@
 /** `sluice enrol`, and a service that enrols by itself, with a real collector on loopback. */
 import { spawn, spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
@@ -116,6 +116,18 @@ describe('sluice enrol', { timeout: 60_000 }, () => {
     expect((await second.sluice(['enrol'], await token('laptop-1'))).code).toBe(0)
   })
 
+  test('spends no token where the credential cannot be kept', async () => {
+    const { collector, token } = await collecting()
+    const device = await desk(collector.url)
+    mkdirSync(join(device.state, 'credential'), { recursive: true, mode: 0o700 })
+    chmodSync(device.state, 0o700)
+    const given = await token()
+    const refused = await device.sluice(['enrol', '--json'], given)
+    expect(JSON.parse(refused.stderr)).toMatchObject({ error: { code: 'state-unusable' } })
+    rmdirSync(join(device.state, 'credential'))
+    expect((await device.sluice(['enrol'], given)).code).toBe(0)
+  })
+
   test('takes no token from the command line, and does not repeat it', async () => {
     const { collector } = await collecting()
     const refused = await (await desk(collector.url)).sluice(['enrol', 'token-1234'])
@@ -200,6 +212,22 @@ describe('a service', { timeout: 120_000 }, () => {
     expect(sent).toMatchObject({ code: 0 })
     expect(packsIn(store)).toHaveLength(1)
     expect(sent.stdout + sent.stderr).not.toContain(secretOf(device))
+  })
+
+  test('whose credential was revoked takes a token that is put in place of the old one', async () => {
+    const { collector, store, token } = await collecting()
+    const device = await desk(collector.url, 'enrolment: { tokenFile: ./token }')
+    const leave = (text: string) => writeFileSync(join(device.folder, 'token'), text, { mode: 0o600 })
+    leave(await token())
+    expect((await device.sluice(['run', '--once'])).code).toBe(0)
+    await collector.accounts.revoke('laptop-1')
+    writeFileSync(join(device.folder, 'captures/b.log'), 'more\n')
+    const held = await device.sluice(['run', '--once'])
+    expect(held.code).toBe(75)
+    expect(held.stderr).toContain('credential-refused')
+    leave(await token('laptop-1'))
+    expect((await device.sluice(['run', '--once'])).code).toBe(0)
+    expect(packsIn(store)).toHaveLength(2)
   })
 
   test('that was started first enrols as soon as somebody puts the token there', async () => {

@@ -30,7 +30,7 @@ test('the smallest config gets every default', () => {
     seal: { sizeBytes: 4 << 20, ageMs: 300_000 },
     windows: [],
     rate: { trickleBytesPerSecond: 32_000, yields: true },
-    connection: { http2: true },
+    connection: { direct: false, http2: true },
     s3: { partBytes: 5 << 20 },
     exemptions: [],
     timeZone: 'UTC',

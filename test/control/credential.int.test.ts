@@ -1,7 +1,8 @@
-import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { DeviceCredential, credentialPath, keepCredential, readCredential, readToken, type DeviceCredentialOptions } from '../../src/control/credential.ts'
+import { credentialRoom, DeviceCredential, credentialPath, readCredential, readToken, type DeviceCredentialOptions, type KeptCredential } from '../../src/control/credential.ts'
 import { SluiceError } from '../../src/observe/error.ts'
 import { memoryDestination } from '../../src/transfer/memory.ts'
 import { enrolling } from '../../src/transfer/enrol.ts'
@@ -9,6 +10,11 @@ import { temporaryFolder } from '../temporary-folder.ts'
 
 const secret = `slc1.laptop-1.${'s'.repeat(43)}`
 const kept = { device: 'laptop-1', origin: 'https://collector.example', since: 1_700_000_000_000, credential: secret }
+
+function keepCredential(state: string, credential: KeptCredential): void {
+  using room = credentialRoom(state)
+  room.keep(credential)
+}
 
 async function stateFolder(): Promise<string> {
   return join(await temporaryFolder(), 'state')
@@ -30,6 +36,7 @@ describe('a credential that is kept', () => {
     expect(readCredential(state)).toBeUndefined()
     keepCredential(state, kept)
     expect(readCredential(state)).toEqual(kept)
+    expect(readFileSync(credentialPath(state), 'utf8')).toMatch(/\}\n$/)
     expect(statSync(credentialPath(state)).mode & 0o777).toBe(0o600)
     keepCredential(state, { ...kept, since: 5 })
     expect(readCredential(state)?.since).toBe(5)
@@ -111,7 +118,7 @@ describe('what a device shows', () => {
     writeFileSync(credentialFile, 'another-one\n')
     expect(source.current()).toBe('another-one')
     chmodSync(credentialFile, 0o644)
-    expect(errorOf(() => source.current()).message).toContain('Other users may read')
+    expect(errorOf(() => source.current()).message).toMatch(/Other users may read .* chmod o= /)
   })
 
   test('is looked at again when it is replaced, also as a link to another file', async () => {
@@ -127,6 +134,148 @@ describe('what a device shows', () => {
     writeFileSync(join(folder, 'real'), secret)
     symlinkSync(join(folder, 'real'), join(folder, 'given'))
     await vi.waitFor(() => expect(changes).toBeGreaterThan(before), { timeout: 20_000 })
+  })
+})
+
+describe('an enrolment', () => {
+  /** A device that may enrol with one token. */
+  async function enrolledBy(enrol: DeviceCredentialOptions['enrol']) {
+    const state = await stateFolder()
+    mkdirSync(state, { mode: 0o700 })
+    const tokenFile = join(await temporaryFolder(), 'token')
+    writeFileSync(tokenFile, 'token-1', { mode: 0o600 })
+    return { state, tokenFile, source: credentials(state, { tokenFile, enrol }) }
+  }
+
+  test('asks for nothing where a credential cannot be kept', async () => {
+    const asked = vi.fn(async () => secret)
+    const { state, source } = await enrolledBy(asked)
+    mkdirSync(`${credentialPath(state)}.tmp`)
+    await expect(source.ensure({})).rejects.toMatchObject({ code: 'state-unusable' })
+    expect(asked).not.toHaveBeenCalled()
+    rmdirSync(`${credentialPath(state)}.tmp`)
+    mkdirSync(credentialPath(state))
+    expect(errorOf(() => credentialRoom(state)).code).toBe('state-unusable')
+    rmdirSync(credentialPath(state))
+    await source.ensure({})
+    expect(readCredential(state)?.credential).toBe(secret)
+  })
+
+  test('holds room for its credential, and no other goes on at the same time', async () => {
+    let path = ''
+    const { state, source } = await enrolledBy(async () => {
+      path = credentialPath(state)
+      expect(statSync(`${path}.tmp`)).toMatchObject({ size: 4096 })
+      expect(errorOf(() => credentialRoom(state)).message).toContain('Another process')
+      return secret
+    })
+    await source.ensure({})
+    expect(readCredential(state)?.credential).toBe(secret)
+    expect(readdirSync(state).sort()).toEqual(['credential', 'credential.lock.sqlite'])
+  })
+
+  test('that fails leaves nothing behind', async () => {
+    const { state, source } = await enrolledBy(async () => { throw new SluiceError('destination-unreachable', 'no', { transient: true }) })
+    await expect(source.ensure({})).rejects.toMatchObject({ code: 'destination-unreachable' })
+    expect(readdirSync(state)).toEqual(['credential.lock.sqlite'])
+  })
+
+  test('whose credential can be kept only later is in memory until then, and says that the token is used up', async () => {
+    const asked = vi.fn(async () => {
+      mkdirSync(credentialPath(state))
+      return secret
+    })
+    const { state, source } = await enrolledBy(asked)
+    const error: unknown = await source.ensure({}).catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({ code: 'state-unusable' })
+    expect((error as Error).message).toContain('the token is used up')
+    expect((error as Error).message).not.toContain(secret)
+    expect(source.current()).toBe(secret)
+    await expect(source.ensure({})).rejects.toThrow('the token is used up')
+    rmdirSync(credentialPath(state))
+    await source.ensure({})
+    expect(readCredential(state)).toEqual(kept)
+    expect(asked).toHaveBeenCalledTimes(1)
+  })
+})
+
+const mayMount = process.getuid?.() === 0 && process.platform === 'linux'
+  && spawnSync('unshare', ['--mount', 'mount', '-t', 'tmpfs', 'tmpfs', '/tmp']).status === 0
+
+test.skipIf(!mayMount)(`a credential is kept on a disk that became full while it was asked for${mayMount ? '' : ' (needs root, to mount a small disk)'}`, async () => {
+  const state = await stateFolder()
+  mkdirSync(state, { mode: 0o700 })
+  expect(spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=256k,mode=700', 'tmpfs', state]).status).toBe(0)
+  onTestFinished(() => void spawnSync('umount', ['-l', state]))
+  const fill = () => {
+    for (const bytes of [65_536, 4096, 1]) try { for (;;) writeFileSync(join(state, 'filler'), Buffer.alloc(bytes), { flag: 'a' }) } catch { /* full */ }
+  }
+  const tokenFile = join(await temporaryFolder(), 'token')
+  writeFileSync(tokenFile, 'token-1', { mode: 0o600 })
+  const enrol = vi.fn(async () => {
+    fill()
+    return secret
+  })
+  const source = credentials(state, { tokenFile, enrol })
+  fill()
+  await expect(source.ensure({})).rejects.toMatchObject({ code: 'state-full', transient: true })
+  expect(enrol).not.toHaveBeenCalled()
+  rmSync(join(state, 'filler'))
+  await source.ensure({})
+  expect(readCredential(state)).toEqual(kept)
+})
+
+describe('a credential that is refused', () => {
+  /** A device that is enrolled, at a collector that takes one credential only. */
+  async function refusedUnless(good: string, enrol: DeviceCredentialOptions['enrol'], status = 401) {
+    const state = await stateFolder()
+    const tokenFile = join(await temporaryFolder(), 'token')
+    keepCredential(state, { ...kept, since: Date.now() })
+    const source = credentials(state, { tokenFile, enrol, now: () => Date.now() + 60_000 })
+    const collector = { ...memoryDestination(), head: async () => {
+      if (source.current() === good) return undefined
+      throw new SluiceError('credential-refused', 'no', { data: { status } })
+    } }
+    /** A token that was put there so long after the credential. */
+    const leaveToken = (laterMs: number) => {
+      writeFileSync(tokenFile, 'token-1', { mode: 0o600 })
+      keepCredential(state, { ...kept, since: Math.floor(statSync(tokenFile).ctimeMs) - laterMs })
+    }
+    return { state, leaveToken, head: () => enrolling(collector, source).head('laptop-1') }
+  }
+  const refusal = { code: 'credential-refused' }
+
+  test('is replaced with a token that was put there after it', async () => {
+    const { state, leaveToken, head } = await refusedUnless('the-next-credential', async () => 'the-next-credential')
+    await expect(head()).rejects.toMatchObject(refusal)
+    leaveToken(-1000)
+    await expect(head()).rejects.toMatchObject(refusal)
+    leaveToken(1000)
+    await expect(head()).resolves.toBeUndefined()
+    expect(readCredential(state)?.credential).toBe('the-next-credential')
+  })
+
+  test('is tried to be replaced once with each token, unless the collector could not be asked', async () => {
+    let reason = new SluiceError('destination-unreachable', 'later', { transient: true })
+    const enrol = vi.fn(async () => { throw reason })
+    const { leaveToken, head } = await refusedUnless('another', enrol)
+    leaveToken(1000)
+    await expect(head()).rejects.toMatchObject({ code: 'destination-unreachable' })
+    reason = new SluiceError('credential-refused', 'the token is too old')
+    await expect(head()).rejects.toThrow('the token is too old')
+    await expect(head()).rejects.toThrow('no')
+    await expect(head()).rejects.toThrow('no')
+    expect(enrol).toHaveBeenCalledTimes(2)
+    leaveToken(1000)
+    await expect(head()).rejects.toThrow('the token is too old')
+  })
+
+  test('by something else than a 401 is not replaced', async () => {
+    const enrol = vi.fn(async () => 'another')
+    const { leaveToken, head } = await refusedUnless('another', enrol, 403)
+    leaveToken(1000)
+    await expect(head()).rejects.toMatchObject(refusal)
+    expect(enrol).not.toHaveBeenCalled()
   })
 })
 
@@ -148,7 +297,7 @@ describe('a token', () => {
 
 test('a refusal without any credential says that there is none', async () => {
   const refusing = { ...memoryDestination(), head: async () => { throw new SluiceError('credential-refused', 'no') } }
-  const source = (current: string | undefined) => ({ current: () => current, ensure: async () => undefined })
+  const source = (current: string | undefined) => ({ current: () => current, ensure: async () => undefined, renew: async () => false })
   await expect(enrolling(refusing, source(undefined)).head('laptop-1')).rejects.toMatchObject({ code: 'credential-missing' })
   await expect(enrolling(refusing, source(secret)).head('laptop-1')).rejects.toMatchObject({ code: 'credential-refused' })
 })

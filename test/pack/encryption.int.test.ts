@@ -34,6 +34,11 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true }))
 
+const epochsIn = (place: Place): Promise<string[]> => Promise.all(packsIn(place).map(async (bytes) => {
+  const unlock = await openIdentities([['k', ours.identity]])
+  return toHex((await readPack(sourceOf(bytes), nameOf(bytes), zstdNative, unlock)).manifest.epoch)
+}))
+
 describe('a service with recipients', () => {
   test('lets no content out, or into its spool, and its log is checked and rebuilt with the identity alone', async () => {
     const place = await newPlace({ recipients: [ours, next], held: true })
@@ -125,6 +130,21 @@ describe('without the right identity', () => {
 })
 
 describe('when recipients change', () => {
+  test('a file that grew before and after takes keys of both times: the new one alone rebuilds nothing of it', async () => {
+    const place = await newPlace({ recipients: [ours] })
+    const [before, after] = [lines('before', 90_000), lines('after', 90_000)]
+    writeFileSync(join(place.log, 'a.log'), before)
+    expect((await runOnce(place)).code).toBe(0)
+    await configure(place, { recipients: [next] })
+    appendFileSync(join(place.log, 'a.log'), after)
+    expect((await runOnce(place)).code).toBe(0)
+    const out = await temporaryFolder()
+    const { code, stderr } = await sluice('pull', place.packs, out, '--identity', next.file)
+    expect([code, stderr]).toEqual([1, expect.stringContaining('identity-missing')])
+    expect(readdirSync(out)).toEqual([])
+    await expectAll(place, [ours, next], { 'log/a.log': Buffer.concat([before, after]) })
+  })
+
   test('packs from then on are for the new ones alone, and need no earlier pack', async () => {
     const place = await newPlace({ recipients: [ours] })
     const old = capture(place, 'old.png')
@@ -232,11 +252,7 @@ describe('a journal that is lost', () => {
     expect((await runOnce(place)).code).toBe(0)
     await expectAll(place, [ours], { 'shots/sent.png': sent, 'shots/waiting.png': waiting })
     expect((await sluice('verify', place.packs, '--identity', ours.file)).code).toBe(0)
-    const epochs = await Promise.all(packsIn(place).map(async (bytes) => {
-      const unlock = await openIdentities([['k', ours.identity]])
-      return toHex((await readPack(sourceOf(bytes), nameOf(bytes), zstdNative, unlock)).manifest.epoch)
-    }))
-    expect(new Set(epochs).size).toBeGreaterThan(1)
+    expect(new Set(await epochsIn(place)).size).toBeGreaterThan(1)
   })
 
   test('of which the ledger can be read counts what was used once', async () => {
@@ -250,7 +266,7 @@ describe('a journal that is lost', () => {
     expect(ledgerBytes(place)).toBe(used)
   })
 
-  test('without its secret begins an epoch of its own, and the log stays whole', async () => {
+  test('stays, but not its secret: another one begins an epoch of its own, and the log stays whole', async () => {
     const place = await newPlace({ recipients: [ours] })
     writeFileSync(join(place.log, 'a.log'), lines('a', 90_000))
     expect((await runOnce(place)).code).toBe(0)
@@ -258,6 +274,7 @@ describe('a journal that is lost', () => {
     appendFileSync(join(place.log, 'a.log'), lines('b', 90_000))
     expect((await runOnce(place)).code).toBe(0)
     expect(statSync(join(place.state, 'chunk.key')).mode & 0o777).toBe(0o600)
+    expect(new Set(await epochsIn(place)).size).toBe(2)
     await expectAll(place, [ours], { 'log/a.log': Buffer.concat([lines('a', 90_000), lines('b', 90_000)]) })
   })
 })

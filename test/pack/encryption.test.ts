@@ -45,6 +45,14 @@ async function payloadOf(file: Uint8Array) {
 
 const edges = [0, 1, chunk - 1, chunk, chunk + 1, 2 * chunk, 2 * chunk + 5]
 
+test('other recipients, and another secret, have another mark; their order and repeats have not', async () => {
+  const other = await identityToRecipient(await generateX25519Identity())
+  const markOf = async (recipients: readonly string[], secret = 'secret'): Promise<string> => (await openSealer(recipients, noise(secret, 32))).mark
+  const mark = await markOf([recipient, other])
+  expect(await markOf([other, recipient, other])).toBe(mark)
+  expect(new Set([mark, await markOf([recipient]), await markOf([recipient, other], 'another')]).size).toBe(3)
+})
+
 describe('an age file', () => {
   test('is what age’s own library opens, at every size around a chunk’s and however it was written', async () => {
     const decrypter = new Decrypter()

@@ -184,6 +184,7 @@ export interface PartsOptions {
   readonly disk?: Disk
   readonly now?: () => number
   readonly emit?: Emit
+  readonly signal?: AbortSignal
   readonly sealBytes?: number
   readonly onPending?: () => void
   /** What the config says of caps and sealing may be replaced here. */
@@ -192,9 +193,9 @@ export interface PartsOptions {
 
 /** The parts of a service over a place, without the service: a test moves them itself. Closing the journal is the test's. */
 export async function openParts(place: Place, options: PartsOptions = {}) {
-  const { disk = realDisk, now = Date.now, emit = () => undefined, config = place.config } = options
+  const { disk = realDisk, now = Date.now, emit = () => undefined, config = place.config, signal } = options
   const destination = options.destination ?? openDestination(config.destination, disk)
-  const state = await openState({ config, destination, zstd: zstdNative, disk, now, emit })
+  const state = await openState({ config, destination, zstd: zstdNative, disk, now, emit, ...(signal && { signal }) })
   const { journal, spool, ledger, lineages } = state
   const packer = new Packer({
     journal, spool, lineages, zstd: zstdNative, level: 1, sealBytes: options.sealBytes ?? config.seal.sizeBytes,

@@ -2,7 +2,7 @@
  * What a service that lost a part of its state still knows. The journal is damaged page by page by hand, or a body in the
  * spool is removed; nothing else is touched. No cap may have more left than before, and nothing may be missing in the end.
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { loadConfig } from '../../config/load.ts'
@@ -14,8 +14,9 @@ import { realDisk } from '../../src/journal/real-disk.ts'
 import type { SluiceEvent } from '../../src/observe/events.ts'
 import { toHex } from '../../src/pack/sha256.ts'
 import { memoryDestination } from '../../src/transfer/memory.ts'
-import type { Destination } from '../../src/transfer/destination.ts'
+import { parsePackFileName, type Destination } from '../../src/transfer/destination.ts'
 import { noise } from '../pack/make-log.ts'
+import { startStore } from '../transfer/s3-store.ts'
 import { startTusServer } from '../transfer/tus-server.ts'
 import { freely, makePlace, nextPack, openParts, packAll, readStored, runOnce, sendAll, sluice, type Parts, type Place, type PlaceOptions } from './harness.ts'
 
@@ -30,7 +31,7 @@ async function newPlace(options: PlaceOptions = {}): Promise<Place> {
 /** A destination that takes packs and tells nothing, as a plain tus server. */
 function silent(): { readonly inner: Destination; readonly destination: Destination } {
   const inner = memoryDestination()
-  return { inner, destination: { ...inner, isReadable: false, head: async () => 'untold' } }
+  return { inner, destination: { ...inner, reading: 'refused', head: async () => 'untold' } }
 }
 
 async function open(place: Place, destination?: Destination, at = now): Promise<Parts & { readonly events: SluiceEvent[] }> {
@@ -273,6 +274,64 @@ describe('a pack that is gone from the spool', () => {
     const { code, stderr } = await runOnce(place)
     expect([code, stderr]).toEqual([0, expect.stringContaining('the spool has lost packs')])
     await expectAll(parts, contents)
+  })
+})
+
+describe('a journal that is lost, at a bucket', { timeout: 60_000 }, () => {
+  async function bucketPlace() {
+    const store = await startStore()
+    onTestFinished(() => store[Symbol.asyncDispose]())
+    const place = await newPlace()
+    const keys = join(place.folder, 'keys')
+    writeFileSync(keys, '[default]\naws_access_key_id = a\naws_secret_access_key = b\n', { mode: 0o600 })
+    const address = `s3://packs/laptops?endpoint=${store.endpoint}`
+    const base = `${readFileSync(place.configFile, 'utf8').replace(/^destination: .*$/m, `destination: ${address}`)}s3: { credentialsFile: ${keys} }\n`
+    const hold = (isHeld: boolean): void => writeFileSync(place.configFile, isHeld ? base.replace('power: mains', 'power: mains, network: metered') : base)
+    hold(false)
+    const readable = memoryDestination()
+    /** The bucket as it is now. */
+    const stored = async () => {
+      for (const [key, bytes] of store.objects) {
+        const [, device = '', file = ''] = key.split('/')
+        const name = parsePackFileName(device, file)
+        if (name) await readable.put({ name, sizeBytes: bytes.length, read: async (offset, length) => bytes.subarray(offset, offset + length) })
+      }
+      return await readStored(readable)
+    }
+    return { place, store, hold, stored }
+  }
+
+  const lose = ({ state }: Place): void => ['', '-wal', '-shm'].forEach((suffix) => rmSync(`${journalPath(state)}${suffix}`, { force: true }))
+
+  test('reads no pack back, asks nothing while sending is held, and then sends what is still there in a new epoch', async () => {
+    const { place, store, hold, stored } = await bucketPlace()
+    writeFileSync(join(place.log, 'sent.log'), noise('sent', 150_000))
+    expect((await runOnce(place)).code).toBe(0)
+    hold(true)
+    writeFileSync(join(place.log, 'waiting.log'), noise('waiting', 150_000))
+    expect((await runOnce(place)).code).toBe(75)
+    lose(place)
+    store.requests.length = 0
+    const { code, stderr } = await runOnce(place)
+    expect([code, stderr, store.requests]).toEqual([75, expect.stringContaining('journal rebuilt'), []])
+    hold(false)
+    expect((await runOnce(place)).code).toBe(0)
+    expect(store.requests.filter((request) => /^GET [^?]+\.pack/.test(request))).toEqual([])
+    const { captured, problems, packs } = await stored()
+    expect(problems).toEqual([])
+    expect(packs).toBe(store.objects.size)
+    for (const name of ['sent', 'waiting']) expect(captured.some(({ path, bytes }) => path === `${name}.log` && bytes.equals(noise(name, 150_000))), name).toBe(true)
+  })
+
+  test('and no ledger left: what was used of caps is not known, so they have nothing left', async () => {
+    const { place, store } = await bucketPlace()
+    appendFileSync(place.configFile, 'caps: [{ limit: 1 MB, per: month }]\n')
+    writeFileSync(join(place.log, 'a.log'), noise('a', 150_000))
+    expect((await runOnce(place)).code).toBe(0)
+    lose(place)
+    store.requests.length = 0
+    const { code, stderr } = await runOnce(place)
+    expect([code, stderr, store.requests]).toEqual([75, expect.stringContaining('cap'), []])
   })
 })
 

@@ -3,11 +3,12 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { seededRandom } from '../../bench/lib/random.ts'
 import type { SluiceEvent } from '../../src/observe/events.ts'
+import { runService } from '../../daemon/run-service.ts'
 import { journalPath } from '../../src/journal/open-state.ts'
 import { SluiceError } from '../../src/observe/error.ts'
-import { parsePackFileName } from '../../src/transfer/destination.ts'
+import { parsePackFileName, type PackName } from '../../src/transfer/destination.ts'
 import { CrashError, faultDisk } from '../fault-disk.ts'
-import { freely, nextPack, bytesThere, ledgerBytes, makePlace, openParts, packAll, readStored, runOnce, sendAll, type Parts, type Place } from './harness.ts'
+import { destinationOf, freely, nextPack, bytesThere, ledgerBytes, makePlace, openParts, packAll, readStored, runOnce, sendAll, type Parts, type Place } from './harness.ts'
 import { differences, Writer } from './written.ts'
 
 interface World {
@@ -248,6 +249,37 @@ test('a rebuild that is killed at any disk operation is begun again', async () =
       break
     }
   }
+})
+
+test('a rebuild that is stopped ends before the next pack of the log, and is begun again', async () => {
+  const world = await makeWorld()
+  await packed(world, progress['everything sent'])
+  rmSync(journalPath(world.place.state))
+  const stop = new AbortController()
+  const real = destinationOf(world.place)
+  let opened = 0
+  const destination = { ...real, open: async (name: PackName) => {
+    if (++opened === 2) stop.abort()
+    return await real.open(name)
+  } }
+  await expect(openParts(world.place, { destination, signal: stop.signal })).rejects.toMatchObject({ code: 'aborted' })
+  expect(opened).toBe(2)
+  expect(existsSync(journalPath(world.place.state))).toBe(false)
+  const { stored } = await finish(world)
+  expect(stored.packs).toBeGreaterThan(2)
+})
+
+test('the real service that is stopped while it rebuilds ends without a word, and before it begins to serve', async () => {
+  const world = await makeWorld()
+  await packed(world, progress['everything sent'])
+  rmSync(journalPath(world.place.state))
+  const stop = new AbortController()
+  const events: SluiceEvent[] = []
+  const ended = runService({ config: world.place.config, emit: (event) => events.push(event), signal: stop.signal })
+  stop.abort()
+  await ended
+  expect([events, existsSync(journalPath(world.place.state))]).toEqual([[], false])
+  await finish(world)
 })
 
 test('a config that names another device or destination is refused on this state, and nothing is touched', async () => {

@@ -9,7 +9,7 @@ import { endPause } from '../../src/journal/pause.ts'
 import { updateSettings } from '../../src/journal/settings.ts'
 import type { SluiceEvent } from '../../src/observe/events.ts'
 import { sliceBytes } from '../../src/transfer/destination.ts'
-import { makePlace, readStored, type Place } from './harness.ts'
+import { makePlace, openParts, readStored, type Place } from './harness.ts'
 import { goLive, type Live } from './live.ts'
 
 const random = seededRandom(3)
@@ -246,21 +246,32 @@ test('a single run sends all and ends; held, it ends with the reasons and what i
   await expectWhole(live, { 'a.bin': content })
 })
 
-test('an idle service keeps no timer', async () => {
+test.each([
+  ['that has sent everything', 'pack.sent'],
+  ['that has nothing to send since something failed before it', 'send.held'],
+])('an idle service %s keeps no timer', { timeout: 30_000 }, async (_, last) => {
   const place = await newPlace()
-  appendFileSync(join(place.log, 'a.log'), noise(1000))
+  if (last === 'pack.sent') appendFileSync(join(place.log, 'a.log'), noise(1000))
+  else {
+    const { journal } = await openParts(place)
+    const retry = { attempts: 1, until: 0, delayMs: 1000, isAsked: false }
+    journal.setMeta('faults', JSON.stringify([{ code: 'destination-failing', since: 0, evidence: 'It failed.', retry }]))
+    journal[Symbol.dispose]()
+  }
   const script = `
     import { loadConfig } from './config/load.ts'
     import { assemble } from './daemon/assemble.ts'
+    Math.random = () => 0 // what failed is tried at once
     const stop = new AbortController()
     const { config } = await loadConfig(${JSON.stringify(place.configFile)})
+    let looks = 0
     const look = () => {
       const active = process.getActiveResourcesInfo()
-      if (active.includes('Timeout')) return setTimeout(look, 50).unref()
-      process.stdout.write('idle ' + JSON.stringify(active))
+      if (active.includes('Timeout') && ++looks < 200) return setTimeout(look, 50).unref()
+      process.stdout.write((looks < 200 ? 'idle ' : 'busy ') + JSON.stringify(active))
       stop.abort()
     }
-    await using running = await assemble({ config, emit: ({ event }) => { if (event === 'pack.sent') setTimeout(look, 50).unref() } })
+    await using running = await assemble({ config, emit: ({ event }) => { if (event === '${last}') setTimeout(look, 50).unref() } })
     await running.service.run(stop.signal)`
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], { cwd: join(import.meta.dirname, '../..'), stdio: ['ignore', 'pipe', 'inherit'] })
   onTestFinished(() => void child.kill('SIGKILL'))

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { loadConfig } from '../../config/load.ts'
 import { noise } from '../pack/make-log.ts'
+import { plainLink, tusAt } from '../transfer/tus-bench.ts'
 import { startTusServer, storedPacks, type TusServer } from '../transfer/tus-server.ts'
 import { memoryDestination } from '../../src/transfer/memory.ts'
 import type { Destination } from '../../src/transfer/destination.ts'
@@ -33,6 +34,33 @@ test.each([true, false])('packs arrive in order, and a lost journal goes on behi
   writeFileSync(join(place.log, 'c.log'), noise('c', 30_000))
   expect((await runOnce(place)).code).toBe(0)
   expect((await seqs(store)).slice(0, 3)).toEqual([1, 2, 3])
+})
+
+test('a pack that a server took and lost is sent anew, though the server still calls its upload complete', async () => {
+  const store = join((await makePlace()).folder, 'store')
+  let begun = 0
+  const server = await startTusServer({
+    folder: store,
+    intercept: ({ method }, response) => {
+      if (method === 'POST') begun++
+      if (method !== 'GET' || begun > 1) return false
+      response.writeHead(204).end() // its log lacks what was uploaded first
+      return true
+    },
+  })
+  onTestFinished(() => server[Symbol.asyncDispose]())
+  const place = await placeWith(server)
+  mkdirSync(place.state)
+  await using link = plainLink()
+  const parts = await openParts(place, { destination: tusAt({ url: server.url, link }) })
+  onTestFinished(() => parts.journal[Symbol.dispose]())
+  writeFileSync(join(place.log, 'a.log'), noise('a', 30_000))
+  await packAll(parts)
+  await expect(sendAll(parts)).rejects.toMatchObject({ code: 'destination-behind' })
+  const sentBytes = server.bodyBytes
+  await sendAll(parts)
+  expect([begun, server.bodyBytes]).toEqual([2, 2 * sentBytes])
+  expect(await seqs(store)).toEqual([1])
 })
 
 test('a server that cannot be reached holds sending, not packing, and status says so', async () => {
@@ -79,7 +107,7 @@ test('a pack whose arrival nobody was told of gives way as one that was sent: no
   writeFileSync(join(place.shots, 'a.bin'), noise('b', 30_000))
   const inner = memoryDestination()
   let isLost = true
-  const destination: Destination = { ...inner, isReadable: false, head: async () => 'untold', put: async (...all) => {
+  const destination: Destination = { ...inner, reading: 'refused', head: async () => 'untold', put: async (...all) => {
     await inner.put(...all)
     if (isLost) throw new Error('the answer was lost')
   } }

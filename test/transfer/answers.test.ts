@@ -127,6 +127,12 @@ describe('a connection that failed with', () => {
     expect(connectionError(failure('CERT_HAS_EXPIRED'), url, 400 * 24 * hour).message).toContain('400 d ahead of')
   })
 
+  test.each(['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'SELF_SIGNED_CERT_IN_CHAIN'])(
+    '%s says how an authority is made known, and a certificate of another name does not', (errno) => {
+      expect(connectionError(failure(errno), url).message).toContain('name its certificate in connection.ca (docs/connection.md).')
+      expect(connectionError(failure('ERR_TLS_CERT_ALTNAME_INVALID'), url).message).not.toContain('connection.ca')
+    })
+
   test('an error of Sluice’s own is handed back, and a circle of causes ends', () => {
     const own = new SluiceError('proxy-refused', 'no')
     expect(connectionError(new Error('x', { cause: own }), url)).toBe(own)

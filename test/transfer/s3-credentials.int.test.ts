@@ -99,6 +99,19 @@ describe('keys', () => {
     expect((await errorOf(credentials.get())).message).toContain('expired')
   })
 
+  test('that hold for less than ten minutes are asked for again after half of what was left', async () => {
+    let now = Date.parse('2026-11-23T12:00:00Z')
+    const answer = (id: string, until: string) => `{"Version":1,"AccessKeyId":"${id}","SecretAccessKey":"s","Expiration":"${until}"}`
+    const path = await program(answer('FIRST', '2026-11-23T12:04:00Z'))
+    const credentials = find({ credentialProcess: `"${path}"`, now: () => now })
+    await credentials.get()
+    await writeFile(join(path, '../answer'), answer('SECOND', '2026-11-23T12:06:00Z'))
+    now += 2 * 60_000 - 1
+    expect(await credentials.get()).toMatchObject({ accessKeyId: 'FIRST' })
+    now += 1
+    expect(await credentials.get()).toMatchObject({ accessKeyId: 'SECOND' })
+  })
+
   test('that were not found are looked for again', async () => {
     const folder = await temporaryFolder()
     const credentials = find({ credentialsFile: join(folder, 'keys') })

@@ -86,4 +86,34 @@ describe('the log in a folder of a store', () => {
     expect((await findHead(folderOf(upTo(30)).page, 'laptop-1', 50_000))?.seq).toBe(30)
     expect(await findHead(folderOf([]).page, 'laptop-1', 50_000)).toBeUndefined()
   })
+
+  test.each<[string, (page: PageSource) => Promise<unknown>]>([
+    ['its end', (page) => findHead(page, 'laptop-1')],
+    ['its end, near one known before', (page) => findHead(page, 'laptop-1', 5)],
+    ['all of it', (page) => findAll(page, 'laptop-1')],
+    ['any of it', (page) => hasPacks(page, 'laptop-1')],
+  ])('is refused when pages never end or come again, where it is asked for %s', async (_, find) => {
+    const refusal = { code: 'destination-refused', transient: false }
+    let count = 0
+    const endless = async (after: string) => {
+      if (++count > 3000) throw new Error('endless')
+      return { names: [`${after === '' ? '0' : after.slice(0, 10)}x${String(count).padStart(9, '0')}`], more: true }
+    }
+    await expect(find(endless)).rejects.toMatchObject(refusal)
+    count = 0
+    const again = async () => {
+      if (++count > 3) throw new Error('endless')
+      return { names: ['0000000001x'], more: true }
+    }
+    await expect(find(again)).rejects.toMatchObject(refusal)
+  })
+
+  test('may have a million names', async () => {
+    const pageOf = (pages: number): PageSource => {
+      let told = 0
+      return async () => ({ names: Array.from({ length: 1000 }, (__, at) => `x${String(told * 1000 + at).padStart(9, '0')}`), more: ++told < pages })
+    }
+    expect(await findAll(pageOf(1000), 'laptop-1')).toEqual([])
+    await expect(findAll(pageOf(1001), 'laptop-1')).rejects.toMatchObject({ code: 'destination-refused' })
+  })
 })

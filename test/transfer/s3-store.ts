@@ -115,7 +115,8 @@ function objectList({ objects }: Pick<Store, 'objects'>, query: URLSearchParams)
   }
   const page = keys.slice(0, Number(query.get('max-keys') ?? 1000))
   const contents = page.map((key) => `<Contents><Key>${encodeURIComponent(key)}</Key><Size>${objects.get(key)?.length}</Size></Contents>`)
-  return `<ListBucketResult><IsTruncated>${page.length < keys.length}</IsTruncated>${contents.join('')}</ListBucketResult>`
+  const encoding = '<EncodingType>url</EncodingType>'
+  return `<ListBucketResult><IsTruncated>${page.length < keys.length}</IsTruncated>${encoding}${contents.join('')}</ListBucketResult>`
 }
 
 function uploadList({ uploads }: Pick<Store, 'uploads'>, query: URLSearchParams): string {

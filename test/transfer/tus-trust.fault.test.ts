@@ -17,7 +17,7 @@ import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { TlsOptions } from 'node:tls'
+import tls, { type TlsOptions } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { SluiceError } from '../../src/observe/error.ts'
 import { sliceBytes } from '../../src/transfer/destination.ts'
@@ -89,6 +89,15 @@ describe('nothing goes to a server', () => {
       expect(await errorOf(at(linkWith({}, options)).put(pack))).toMatchObject(refused)
     }
     expect([server.requests, server.bodyBytes]).toEqual([[], 0])
+  })
+
+  test('that speaks nothing newer than TLS 1.1, also where this machine takes the oldest ciphers there are', async () => {
+    const before = tls.DEFAULT_CIPHERS
+    tls.DEFAULT_CIPHERS = 'ALL@SECLEVEL=0' // as `--tls-cipher-list` of NODE_OPTIONS does
+    onTestFinished(() => { tls.DEFAULT_CIPHERS = before })
+    const { server, at } = await serve({ ...good, minVersion: 'TLSv1', maxVersion: 'TLSv1.1', ciphers: 'ALL@SECLEVEL=0' })
+    expect(await errorOf(at(linkWith({})).put(pack))).toMatchObject(refused)
+    expect(server.requests).toEqual([])
   })
 
   test('where a redirect leads away from TLS', async () => {
@@ -176,6 +185,33 @@ describe('pinned keys', () => {
     const ca = [authority.certificate, other.certificate]
     expect(await errorOf(at(linkWith({ ca, pins: [pin(authority.certificate)] })).put(pack))).toMatchObject(refused)
     expect(server.requests).toEqual([])
+  })
+
+  test('are not met by an authority above whose certificate has expired', async () => {
+    const at = await temporaryFolder()
+    const files = {
+      'trusted.crt': authority.certificate,
+      'old.cnf': 'basicConstraints=critical,CA:TRUE\nsubjectKeyIdentifier=none\n',
+    }
+    for (const [file, text] of Object.entries(files)) await writeFile(join(at, file), text)
+    const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: at, stdio: 'pipe' })
+    openssl('x509', '-in', 'trusted.crt', '-pubkey', '-noout', '-out', 'trusted.pub')
+    openssl('req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', 'old.key', '-out', 'old.csr', '-subj', '/CN=old authority')
+    const sign = async (days: string) => {
+      openssl('x509', '-req', '-in', 'old.csr', '-signkey', 'old.key', '-days', days, '-extfile', 'old.cnf', '-out', 'old.crt')
+      // The trusted authority, certified by the old one as well, as authorities are while they are new.
+      openssl(
+        'x509', '-new', '-force_pubkey', 'trusted.pub', '-subj', '/CN=test authority', '-CA', 'old.crt', '-CAkey', 'old.key',
+        '-CAcreateserial', '-days', '5', '-extfile', 'old.cnf', '-out', 'cross.crt',
+      )
+      const old = await readFile(join(at, 'old.crt'), 'utf8')
+      const served = await serve({ ...good, cert: `${good.cert}${await readFile(join(at, 'cross.crt'), 'utf8')}${old}` })
+      return { served, put: () => served.at(linkWith({ pins: [pin(old)] })).put(pack) }
+    }
+    await (await sign('5')).put()
+    const expired = await sign('-1')
+    expect(await errorOf(expired.put())).toMatchObject(refused)
+    expect(expired.served.server.requests).toEqual([])
   })
 
   /** The key of an authority, certified by a server's certificate of the pinned one, and that certificate. */

@@ -10,8 +10,8 @@ export interface Toll {
   sliceBytes(connection: Connection): number
   /** Resolves to how many of `bytes` are paid for, once they may be handed over; rejects when nothing may. */
   admit(connection: Connection, bytes: number): Promise<number>
-  /** Something was read or tried that could not be asked for beforehand. */
-  happened(connection: Connection): void
+  /** Something was read, or tried, that could not be asked for beforehand. */
+  happened(connection: Connection, receivedBytes?: number): void
   /** Resolves when the connection may be reset. */
   closing(): Promise<void>
   /** After the last byte. */
@@ -104,6 +104,7 @@ export class Connection extends Duplex {
 
   override _destroy(error: Error | null, callback: Done): void {
     this.#ending.abort()
+    this.#tcp.pause() // whatever still comes would be paid for, and read by nobody
     void this.#toll.closing().finally(() => {
       if (this.#tcp.connecting) this.#tcp.destroy() // it would be reset only once connected
       else this.#tcp.resetAndDestroy()
@@ -126,7 +127,7 @@ export class Connection extends Duplex {
 
   #received(bytes: Buffer): void {
     this.account = afterRead(this.account, bytes.length)
-    this.#toll.happened(this)
+    this.#toll.happened(this, bytes.length)
     if (!this.destroyed && !this.push(bytes)) this.#tcp.pause()
   }
 

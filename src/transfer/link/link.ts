@@ -22,6 +22,12 @@ export interface LinkRate {
   readonly yields: boolean
 }
 
+/** Is told of bytes on a connection, TLS and all, as they move. */
+export interface Watch {
+  handed(bytes: number): void
+  received(bytes: number): void
+}
+
 /** The way to one destination: every connection over it is counted, shaped, and ended at once when it must be. */
 export interface Link extends AsyncDisposable {
   /** For requests with undici. */
@@ -33,7 +39,7 @@ export interface Link extends AsyncDisposable {
    * back the difference. One user at a time; what moves without one is charged to the next. When `signal` aborts or a charge
    * is refused, every connection ends at once, and requests fail with the `aborted` error.
    */
-  use(meter: Meter, signal: AbortSignal): AsyncDisposable
+  use(meter: Meter, signal: AbortSignal, watch?: Watch): AsyncDisposable
 }
 
 export interface LinkOptions {
@@ -69,6 +75,7 @@ const leastSliceBytes = 4096
 
 interface Use {
   readonly meter: Meter
+  readonly watch: Watch | undefined
   stopped: SluiceError | undefined
 }
 
@@ -113,9 +120,9 @@ class MeteredLink implements Link, Toll {
     this.#plan()
   }
 
-  use(meter: Meter, signal: AbortSignal): AsyncDisposable {
+  use(meter: Meter, signal: AbortSignal, watch?: Watch): AsyncDisposable {
     if (this.#use) throw new Error('a link has one user at a time')
-    const use: Use = { meter, stopped: undefined }
+    const use: Use = { meter, watch, stopped: undefined }
     this.#use = use
     const stop = () => { this.#stop(stopped(signal.reason)) }
     signal.addEventListener('abort', stop)
@@ -160,6 +167,7 @@ class MeteredLink implements Link, Toll {
       }
     }
     this.#pacer.spend(sliceWireBytes(connection.account, bytes))
+    this.#use?.watch?.handed(bytes)
     return bytes
   }
 
@@ -177,8 +185,9 @@ class MeteredLink implements Link, Toll {
     }
   }
 
-  happened(connection: Connection): void {
+  happened(connection: Connection, receivedBytes = 0): void {
     if (!this.#charge(connection)) this.#stop(refused())
+    if (receivedBytes > 0) this.#use?.watch?.received(receivedBytes)
   }
 
   async closing(): Promise<void> {

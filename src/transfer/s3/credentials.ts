@@ -31,7 +31,10 @@ export interface CredentialSources {
   readonly now: () => number
 }
 
-/** Keys are exchanged so long before they expire, so that none expires on the way. */
+/**
+ * Keys are exchanged so long before they expire, so that none expires on the way; those that hold for less than twice as
+ * long, after half of it, or they would be asked for again with every request.
+ */
 const renewMs = 5 * 60_000
 /** A helper that asks a server over the network takes seconds; one that asks a person never ends. */
 const processLimitMs = 30_000
@@ -44,18 +47,30 @@ const mostAnswerBytes = 64 << 10
  * the environment; the shared credentials file, in which a profile may also name a `credential_process`.
  */
 export function findCredentials(sources: CredentialSources): Credentials {
-  let known: Promise<AccessKeys> | undefined
+  let known: Promise<Known> | undefined
   const isFresh = async (): Promise<boolean> => {
-    const keys = await known?.catch(() => undefined)
-    return keys !== undefined && sources.now() < (keys.expiresAt ?? Infinity) - renewMs
+    const found = await known?.catch(() => undefined)
+    return found !== undefined && sources.now() < found.renewAt
   }
   return {
     async get() {
-      if (!known || !await isFresh()) known = read(sources)
-      return await known
+      if (!known || !await isFresh()) known = readNew(sources)
+      return (await known).keys
     },
     forget: () => { known = undefined },
   }
+}
+
+interface Known {
+  readonly keys: AccessKeys
+  readonly renewAt: number
+}
+
+async function readNew(sources: CredentialSources): Promise<Known> {
+  const keys = await read(sources)
+  const { expiresAt = Infinity } = keys
+  const leftMs = expiresAt - sources.now()
+  return { keys, renewAt: expiresAt - Math.min(renewMs, leftMs / 2) }
 }
 
 async function read(sources: CredentialSources): Promise<AccessKeys> {

@@ -1,5 +1,6 @@
 import { inLogOrder } from '../destination-rules.ts'
 import { parsePackFileName, type PackName } from '../destination.ts'
+import { refused } from '../tus-answer.ts'
 
 /** Some file names of a device's folder, in byte order. */
 export interface NamePage {
@@ -14,8 +15,35 @@ export type PageSource = (after: string, most: number) => Promise<NamePage>
 /** Names asked for at once where any may be the last: a page of a few kilobytes. */
 const fewNames = 20
 const manyNames = 1000
+/** More names than a device's log has in years; without an end, a store could keep Sluice listing, and its memory growing. */
+const mostNames = 1_000_000
 /** Seqs below it have ten digits and begin with 0, so that the order of bytes is that of the log. */
 const plainSeqs = 1_000_000_000
+
+/**
+ * Looks at each page of one listing: the name that it was asked to come behind, and the names in it. Throws
+ * `destination-refused` when a page goes back, or when there are more than a million names or a thousand pages.
+ */
+export function watchListing(): (after: string, names: readonly string[]) => void {
+  let left = mostNames
+  return (after, names) => {
+    left -= Math.max(names.length, manyNames)
+    if (left < 0) throw refused(`The store goes on listing names after ${mostNames}: no log can be read there.`)
+    const [first] = names
+    if (after !== '' && first !== undefined && Buffer.compare(Buffer.from(first), Buffer.from(after)) <= 0) {
+      throw refused('The store lists names again that came before: no log can be read there.')
+    }
+  }
+}
+
+function watched(page: PageSource): PageSource {
+  const watch = watchListing()
+  return async (after, most) => {
+    const found = await page(after, most)
+    watch(after, found.names)
+    return found
+  }
+}
 
 /** The pack with the highest seq behind `after`, by looking at every name from there on. */
 async function lastBehind(page: PageSource, device: string, after: string): Promise<PackName | undefined> {
@@ -46,11 +74,12 @@ async function firstFrom(page: PageSource, device: string, seq: number): Promise
  * still is about right; else a search for the end, as "is there a name behind this seq" is true up to it and false
  * behind. Steps eight times as long each, then halves: 22 requests for 100,000 packs, some 30 kB.
  */
-export async function findHead(page: PageSource, device: string, hint?: number): Promise<PackName | undefined> {
+export async function findHead(source: PageSource, device: string, hint?: number): Promise<PackName | undefined> {
+  const page = watched(source)
   const near = await page(hint === undefined ? '' : before(hint), fewNames)
   const [nearest] = packsIn(near, device).slice(-1)
   if (!near.more && (nearest || hint === undefined)) return packsIn(near, device).sort(inLogOrder).at(-1)
-  if (!nearest && hint !== undefined) return await findHead(page, device)
+  if (!nearest && hint !== undefined) return await findHead(source, device)
   // What is no pack's name may fill the page: then the search begins at the first seq.
   let low = nearest?.seq ?? 0
   let high: number | undefined
@@ -69,7 +98,8 @@ export async function findHead(page: PageSource, device: string, hint?: number):
 }
 
 /** Every pack, in the order of the log. */
-export async function findAll(page: PageSource, device: string): Promise<PackName[]> {
+export async function findAll(source: PageSource, device: string): Promise<PackName[]> {
+  const page = watched(source)
   const packs: PackName[] = []
   for (let at = '', more = true; more;) {
     const found = await page(at, manyNames)
@@ -81,7 +111,8 @@ export async function findAll(page: PageSource, device: string): Promise<PackNam
 }
 
 /** Whether there is any pack. */
-export async function hasPacks(page: PageSource, device: string): Promise<boolean> {
+export async function hasPacks(source: PageSource, device: string): Promise<boolean> {
+  const page = watched(source)
   for (let at = '', more = true; more;) {
     const found = await page(at, fewNames)
     if (packsIn(found, device).length > 0) return true

@@ -10,12 +10,12 @@ import type { UploadMemory } from '../tus.ts'
 import { devicePrefix, packKey, rootPrefix, type S3Place } from './address.ts'
 import { payloadOf, S3Client, tagOf } from './client.ts'
 import { conditional, Conditions } from './conditions.ts'
-import { findAll, findHead, hasPacks, type PageSource } from './listing.ts'
+import { findAll, findHead, hasPacks, watchListing, type PageSource } from './listing.ts'
 import { PackReader } from './reader.ts'
 import type { Signer } from './signer.ts'
 import { begunUploads, endUpload, KeptUploads, packHeaders, putInParts } from './uploads.ts'
 import { leastPartBytes, s3WireBytes } from './wire-bytes.ts'
-import { childrenOf, decodeKey, textOf } from './xml.ts'
+import { childrenOf, keyIn, textOf } from './xml.ts'
 
 export interface S3Options {
   readonly place: S3Place
@@ -41,7 +41,7 @@ export function s3Destination(options: S3Options): Destination {
 }
 
 class S3Destination implements Destination {
-  readonly isReadable = true
+  readonly reading = 'costs'
   readonly url: string
   readonly wireBytes = s3WireBytes
   readonly #options: S3Options
@@ -141,14 +141,16 @@ class S3Destination implements Destination {
 
   async #putWhole(client: S3Client, pack: OutgoingPack, options: PutOptions): Promise<'conflict' | undefined> {
     const { name, sizeBytes } = pack
+    const before = this.#kept.get(name)
     const payload = await payloadOf(client, pack, [0, sizeBytes], options, () => {
-      this.#kept.set(name, { wholeAt: this.#options.now() })
+      this.#kept.set(name, { ...before, wholeAt: this.#options.now() })
     })
     const key = packKey(client.place, name)
     const answer = await conditional(client, this.#conditions, { method: 'PUT', key, headers: packHeaders, payload })
       .catch((error: unknown) => { throw payload.failure() ?? error })
     if (answer === 'conflict') return answer
-    if (answer.status >= 400 && answer.status < 500) this.#kept.delete(name)
+    // A refusal settles this request; one before it may still be fulfilled.
+    if (answer.status >= 400 && answer.status < 500) this.#kept.set(name, before)
     if (!answer.isSuccess) throw client.error(answer, 'send a pack')
     tagOf(answer, client)
     return undefined
@@ -190,7 +192,7 @@ class S3Destination implements Destination {
       }
       const list = await client.expectXml({ method: 'GET', key: '', query }, 'ListBucketResult', doing)
       const names = childrenOf(list, 'Contents').flatMap((object) => {
-        const key = decodeKey(textOf(object, 'Key'))
+        const key = keyIn(list, object, 'Key')
         if (!key?.startsWith(prefix) || key === prefix) return [] // some tools make an object for a folder
         sizes?.set(key, Number(textOf(object, 'Size')))
         return [key.slice(prefix.length)]
@@ -205,19 +207,24 @@ class S3Destination implements Destination {
   /** Folders below the prefix whose names are a device's. */
   async #folders(client: S3Client): Promise<string[]> {
     const prefix = rootPrefix(client.place)
-    const found: string[] = []
-    for (let token: string | undefined = ''; token !== undefined;) {
+    const found = new Set<string>()
+    const watch = watchListing()
+    for (let token: string | undefined = '', last = ''; token !== undefined;) {
       const query: Record<string, string> = {
         'list-type': '2', 'encoding-type': 'url', 'delimiter': '/', prefix, ...(token !== '' && { 'continuation-token': token }),
       }
       const list = await client.expectXml({ method: 'GET', key: '', query }, 'ListBucketResult', 'list the devices')
-      for (const folder of childrenOf(list, 'CommonPrefixes')) {
-        const name = decodeKey(textOf(folder, 'Prefix'))?.slice(prefix.length, -1) ?? ''
-        if (isDeviceName(name)) found.push(name)
+      const folders = childrenOf(list, 'CommonPrefixes').flatMap((folder) => keyIn(list, folder, 'Prefix') ?? [])
+        .filter((folder) => folder !== last) // some stores tell it once more where a page begins
+      watch(last, folders)
+      last = folders.at(-1) ?? last
+      for (const folder of folders) {
+        const name = folder.slice(prefix.length, -1)
+        if (isDeviceName(name)) found.add(name)
       }
       token = textOf(list, 'IsTruncated') === 'true' ? textOf(list, 'NextContinuationToken') : undefined
     }
-    return found
+    return [...found]
   }
 
   /** Runs work once those before it have ended: the link takes one user at a time. */

@@ -41,7 +41,14 @@ export class KeptUploads {
   }
 
   set(name: PackName, kept: Kept): void {
-    this.#memory.set(memoryKey(name), JSON.stringify(kept))
+    if (kept.upload || kept.wholeAt !== undefined) this.#memory.set(memoryKey(name), JSON.stringify(kept))
+    else this.delete(name)
+  }
+
+  /** Another upload, or none; whether the pack may yet appear stays as it is. */
+  setUpload(name: PackName, upload: KeptUpload | undefined): void {
+    const { wholeAt } = this.get(name)
+    this.set(name, { ...(upload && { upload }), ...(wholeAt !== undefined && { wholeAt }) })
   }
 
   delete(name: PackName): void {
@@ -94,7 +101,7 @@ export async function putInParts(pack: OutgoingPack, options: UploadOptions): Pr
       return answer
     }
     if (answer) return answer
-    kept.delete(pack.name) // gone, by itself or because the pack is complete
+    kept.setUpload(pack.name, undefined) // gone, by itself or because the pack is complete
     if (await options.conditions.isThere(client, pack)) return 'conflict'
   }
   throw unreachable(client.place.words, 'Uploads that were begun there disappear.')
@@ -106,7 +113,7 @@ async function begin(name: PackName, { client, kept, partBytes }: UploadOptions)
   const id = textOf(await client.expectXml(question, 'InitiateMultipartUploadResult', doing), 'UploadId')
   if (!id) throw unreachable(client.place.words, 'It does not name the upload that was begun.')
   const upload = { id, partBytes, etags: [] }
-  kept.set(name, { upload })
+  kept.setUpload(name, upload)
   return upload
 }
 
@@ -136,7 +143,7 @@ async function sendParts(pack: OutgoingPack, upload: KeptUpload, options: Upload
       if (answer.status === 404 && answer.refusal?.code !== 'NoSuchBucket') return undefined
       if (!answer.isSuccess) throw client.error(answer, 'send a part of a pack')
       etags[at] = tagOf(answer, client)
-      kept.set(pack.name, { upload: { ...upload, etags } })
+      kept.setUpload(pack.name, { ...upload, etags })
     }
     arrivedBytes += payload.sizeBytes
     put.onArrived?.(arrivedBytes)
@@ -168,10 +175,14 @@ async function listParts(client: S3Client, key: string, id: string): Promise<Map
   return parts
 }
 
-/** Where a list of parts goes on; never back. */
+/** Stores take no more parts than these in one upload. */
+const mostParts = 10_000
+
+/** Where a list of parts goes on; never back, nor for ever. */
 function nextMarker(list: Parameters<typeof textOf>[0], marker: string): string | undefined {
   const next = textOf(list, 'IsTruncated') === 'true' ? textOf(list, 'NextPartNumberMarker') : undefined
-  return next !== undefined && Number(next) > Number(marker) ? next : undefined
+  const at = Number(next)
+  return next !== undefined && Number.isInteger(at) && at > Number(marker) && at <= mostParts ? next : undefined
 }
 
 /** Puts the parts together. Undefined when the upload is gone or its parts are not what was believed. */
@@ -181,29 +192,24 @@ async function complete(
   const doing = 'put the parts of a pack together'
   const parts = etags.map((etag, at) => `<Part><PartNumber>${at + 1}</PartNumber><ETag>"${escapeXml(etag)}"</ETag></Part>`)
   const payload = textPayload(`<CompleteMultipartUpload>${parts.join('')}</CompleteMultipartUpload>`)
-  const { upload } = kept.get(name)
-  kept.set(name, { ...(upload && { upload }), wholeAt: now() })
+  const before = kept.get(name)
+  kept.set(name, { ...before, wholeAt: now() })
   const answer = await conditional(client, conditions, {
     method: 'POST', key: packKey(client.place, name), query: { uploadId: id }, headers: { 'content-type': 'application/xml' }, payload,
   })
-  // What cannot succeed later ends the doubt.
-  const settle = (): void => kept.set(name, { ...(upload && { upload }) })
-  if (answer === 'conflict') {
-    settle()
-    return answer
-  }
+  if (answer === 'conflict') return answer // there is such an object, or one is on its way: the doubt stays
   // It answers 200 before it begins, and may have to tell of an error in the body.
   if (answer.isSuccess && !answer.refusal) {
     client.xmlOf(answer, 'CompleteMultipartUploadResult', doing)
     return answer
   }
+  const areWrong = answer.refusal !== undefined && partsAreWrong.has(answer.refusal.code)
+  // What cannot succeed later ends the doubt about this request, not about those before it.
+  if (areWrong || (answer.status >= 400 && answer.status < 500)) kept.set(name, before)
   if (answer.status === 404 && answer.refusal?.code !== 'NoSuchBucket') return undefined
-  if (answer.refusal && partsAreWrong.has(answer.refusal.code)) {
-    await endUpload(client, packKey(client.place, name), id)
-    return undefined
-  }
-  if (answer.status >= 400 && answer.status < 500) settle()
-  throw client.error(answer, doing)
+  if (!areWrong) throw client.error(answer, doing)
+  await endUpload(client, packKey(client.place, name), id)
+  return undefined
 }
 
 const partsAreWrong = new Set(['InvalidPart', 'InvalidPartOrder', 'EntityTooSmall', 'NoSuchUpload'])

@@ -5,7 +5,7 @@ import { tusWireBytes } from '../tus.ts'
 export const leastPartBytes = 5 << 20
 
 /** Largest pack that a device of a collector puts into the store by itself: a cut costs all of it. */
-export const mostDirectBytes = leastPartBytes
+export const mostDirectBytes = 5 << 20
 
 /**
  * As `tusWireBytes`, with 48 KiB for listing, looking and beginning, and for each part what signed requests and their

@@ -58,10 +58,12 @@ export function escapeXml(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 }
 
-/** A key as `encoding-type=url` writes it. */
-export function decodeKey(text: string | undefined): string | undefined {
+/** A key in an element of a listing. Stores that do not encode as they were asked say so by not naming the encoding. */
+export function keyIn(listing: XmlElement, element: XmlElement, name: string): string | undefined {
+  const text = textOf(element, name)
+  if (text === undefined || textOf(listing, 'EncodingType') !== 'url') return text
   try {
-    return text === undefined ? undefined : decodeURIComponent(text.replaceAll('+', ' '))
+    return decodeURIComponent(text.replaceAll('+', ' '))
   } catch {
     return undefined
   }
