@@ -1,6 +1,7 @@
 /**
  * Claim: however often, where and how the connection to an S3 store is cut, each pack arrives there once and byte-identical; no
- * cut has more sent again than one part, or one small pack; nothing stays behind but packs; and the ledger is never behind.
+ * cut has more sent again than one part, or one small pack; once the next start has sent, nothing stays behind but packs; and the
+ * ledger is never behind.
  *
  * Method: real packs of 1 KiB to 12 MiB go through the service's own packer, journal, sender, ledger and link to a real Ceph
  * cluster with its S3 gateway, over a proxy that cuts at a random byte of the exchange, and changes bytes, which the store's own
@@ -9,9 +10,11 @@
  *
  * Not modelled: other stores (test/transfer/s3-answers.fault.test.ts does), the loss of a disk (test/faults/osd-kill.fault.test.ts).
  */
+import { randomBytes } from 'node:crypto'
 import { expect, onTestFinished, test } from 'vitest'
 import { noCeph, startCeph } from '../transfer/ceph.ts'
 import { s3At } from '../transfer/s3-bench.ts'
+import { packOf } from '../transfer/packs.ts'
 import { expectExact, faultSeed, runCampaign, say, type Way } from './campaign.ts'
 import type { SeenRequest } from './request-reader.ts'
 
@@ -48,8 +51,10 @@ skips(`1000 cuts on the way to an S3 store (${why})`, { timeout: 20 * 60_000 }, 
   say('S3 store', faultSeed, result)
   expect(result.again.max).toBeLessThanOrEqual(partBytes)
   await expectExact(stored(), result)
+  // What a cut connection brought late may have begun an upload that nobody waits for: the first put of a process ends it.
+  await stored().put(packOf(result.packs + 1, randomBytes(1000)))
   expect(await uploads()).not.toContain('<Upload>')
-  expect(await objects()).toHaveLength(result.packs)
+  expect(await objects()).toHaveLength(result.packs + 1)
 })
 
 skips(`50 bytes changed on the way to an S3 store (${why})`, { timeout: 20 * 60_000 }, async () => {

@@ -51,7 +51,7 @@ class S3Destination implements Destination {
   /** By device: the pack that was put or found last, where nothing went wrong since. What follows it is not there. */
   readonly #last = new Map<string, number>()
   readonly #heads = new Map<string, number>()
-  /** Devices whose uploads of earlier lives were ended. */
+  /** Devices whose uploads of earlier lives, or without an answer, were ended. */
   readonly #swept = new Set<string>()
   /** The use of the link that ends last: it takes one user at a time. */
   #turn: Promise<unknown> = Promise.resolve()
@@ -135,6 +135,11 @@ class S3Destination implements Destination {
     const answer = pack.sizeBytes <= partBytes
       ? await this.#putWhole(client, pack, options)
       : await putInParts(pack, { client, kept: this.#kept, conditions: this.#conditions, partBytes, now, put: options })
+        .catch((error: unknown) => {
+          // An upload may have been begun there whose answer was lost.
+          if (!this.#kept.get(pack.name).upload) this.#swept.delete(pack.name.device)
+          throw error
+        })
     if (answer !== 'conflict' || await this.#conditions.isThere(client, pack)) return
     throw new SluiceError('destination-busy', `${this.#options.place.words} is busy with another request for the same pack.`, { transient: true })
   }
@@ -156,7 +161,7 @@ class S3Destination implements Destination {
     return undefined
   }
 
-  /** Ends what earlier lives of this device left unfinished; takes over an upload of this very pack. */
+  /** Ends what this device left unfinished; takes over an upload of this very pack. */
   async #sweep(client: S3Client, { name }: OutgoingPack): Promise<void> {
     if (this.#swept.has(name.device)) return
     const key = packKey(client.place, name)
