@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { SluiceError } from '../observe/error.ts'
 import { checkDevice } from '../transfer/destination-rules.ts'
 import { Refusal } from './refusal.ts'
 import { credentialText, hashOf, isSecretOf, isTokenText, secretBytes, tokenText, type Credential } from './secrets.ts'
@@ -46,8 +47,12 @@ export class Accounts {
   readonly #rememberMs: number
   readonly #remembered = new Map<string, { readonly record: DeviceRecord | undefined; readonly at: number }>()
   readonly #seen = new Map<string, number>()
+  readonly #damaged = new Set<string>()
+  readonly #onDamaged: (error: SluiceError) => void
 
-  constructor(records: Records, now: () => number, rememberMs: number) {
+  /** `onDamaged` is told once of each record that was passed over, as it cannot be read. */
+  constructor(records: Records, now: () => number, rememberMs: number, onDamaged: (error: SluiceError) => void = () => undefined) {
+    this.#onDamaged = onDamaged
     this.#records = records
     this.#now = now
     this.#rememberMs = rememberMs
@@ -67,10 +72,10 @@ export class Accounts {
    */
   async enrol(device: string, token: string): Promise<{ readonly credential: string; readonly again: boolean }> {
     const key = tokenKey(token)
-    const found = isTokenText(token) ? await this.#read<TokenRecord>(`${key}/token.json`) : undefined
+    const found = isTokenText(token) ? await this.#read(`${key}/token.json`, isTokenRecord) : undefined
     if (!found || this.#now() >= found.expiresAt || (found.device !== undefined && found.device !== device)) throw refusedToken()
     if (await this.#usesOf(key) >= found.uses) throw refusedToken() // tells nobody which devices there are
-    const again = await this.#read<DeviceRecord>(deviceKey(device)) !== undefined
+    const again = await this.#records.read(deviceKey(device)) !== undefined // a damaged one is mended by this
     if (again && found.device !== device) throw knownDevice(device)
     await this.#use(key, found.uses)
     const credential = credentialText(device, randomBytes(secretBytes))
@@ -111,7 +116,7 @@ export class Accounts {
     const known = this.#remembered.get(device)
     const age = known ? this.#now() - known.at : Infinity
     if (known && age >= 0 && age < this.#rememberMs) return known.record
-    const record = await this.#read<DeviceRecord>(deviceKey(device))
+    const record = await this.#read(deviceKey(device), isDeviceRecord)
     if (this.#remembered.size >= mostRemembered) this.#remembered.clear()
     if (record) this.#remembered.set(device, { record, at: this.#now() })
     return record
@@ -123,12 +128,17 @@ export class Accounts {
     if (Math.abs(now - (this.#seen.get(device) ?? -Infinity)) < seenMs) return
     if (this.#seen.size >= mostRemembered) this.#seen.clear()
     this.#seen.set(device, now)
-    await this.#records.replace(seenKey(device), String(now))
+    try {
+      await this.#records.replace(seenKey(device), String(now))
+    } catch (error) {
+      this.#seen.delete(device)
+      throw error
+    }
   }
 
   /** Ends a device's credential. False when there is no such device. */
   async revoke(device: string): Promise<boolean> {
-    const record = await this.#read<DeviceRecord>(deviceKey(checkDevice(device)))
+    const record = await this.#read(deviceKey(checkDevice(device)), isDeviceRecord)
     if (!record) return false
     if (record.revokedAt === undefined) {
       await this.#records.replace(deviceKey(device), JSON.stringify({ ...record, revokedAt: this.#now() }))
@@ -137,11 +147,11 @@ export class Accounts {
     return true
   }
 
-  /** Every device that ever enrolled, by name. */
+  /** Every device that ever enrolled, by name, but those whose record is damaged. */
   async devices(): Promise<Device[]> {
     const found: Device[] = []
     for (const key of await this.#records.list('devices/')) {
-      const record = await this.#read<DeviceRecord>(key)
+      const record = await this.#readable(key, isDeviceRecord)
       if (!record) continue
       const { device, enrolledAt, revokedAt } = record
       const seen = Number(await this.#records.read(seenKey(device)) ?? NaN)
@@ -156,16 +166,62 @@ export class Accounts {
   async sweep(): Promise<void> {
     for (const key of await this.#records.list('tokens/')) {
       if (!key.endsWith('/token.json')) continue
-      const token = await this.#read<TokenRecord>(key)
+      const token = await this.#readable(key, isTokenRecord)
       if (!token || this.#now() < token.expiresAt) continue
       for (const part of (await this.#records.list(key.slice(0, -'token.json'.length))).reverse()) await this.#records.remove(part)
     }
   }
 
-  async #read<T>(key: string): Promise<T | undefined> {
+  /** Throws `state-unusable` for a record that is there and damaged. */
+  async #read<T>(key: string, is: (value: unknown) => value is T): Promise<T | undefined> {
     const text = await this.#records.read(key)
-    return text === undefined ? undefined : JSON.parse(text) as T
+    if (text === undefined) return undefined
+    const value = parsed(text)
+    if (is(value)) return value
+    throw damagedRecord(key)
   }
+
+  /** As `#read`, but passes over a damaged one. */
+  async #readable<T>(key: string, is: (value: unknown) => value is T): Promise<T | undefined> {
+    try {
+      const value = await this.#read(key, is)
+      this.#damaged.delete(key)
+      return value
+    } catch (error) {
+      if (!(error instanceof SluiceError) || error.data['record'] !== key) throw error
+      if (!this.#damaged.has(key) && this.#damaged.size < mostRemembered) {
+        this.#damaged.add(key)
+        this.#onDamaged(error)
+      }
+      return undefined
+    }
+  }
+}
+
+/** It names the record, never what is in it. */
+function damagedRecord(key: string): SluiceError {
+  const help = key.startsWith('devices/') ? 'Enrol the device again, with a token made for it by name.' : 'Remove it, and make a new token.'
+  return new SluiceError('state-unusable', `The record ${key} is damaged. ${help}`, { data: { record: key } })
+}
+
+function parsed(text: string): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? value as Readonly<Record<string, unknown>> : {}
+  } catch {
+    return {} // no message of the parser: it quotes the text
+  }
+}
+
+function isDeviceRecord(value: unknown): value is DeviceRecord {
+  const { device, credentialHash, enrolledAt, revokedAt } = value as Readonly<Record<string, unknown>>
+  return typeof device === 'string' && typeof credentialHash === 'string' && typeof enrolledAt === 'number'
+    && (revokedAt === undefined || typeof revokedAt === 'number')
+}
+
+function isTokenRecord(value: unknown): value is TokenRecord {
+  const { device, uses, expiresAt } = value as Readonly<Record<string, unknown>>
+  return (device === undefined || typeof device === 'string') && typeof uses === 'number' && typeof expiresAt === 'number'
 }
 
 const deviceKey = (device: string): string => `devices/${device}.json`

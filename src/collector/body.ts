@@ -14,7 +14,8 @@ export interface BodyOptions {
 }
 
 /**
- * What a request brings, piece by piece. However it ends, by a cut connection too, it ends in order behind the last byte
+ * What a request brings, piece by piece, taken from the connection from the construction on: what waits in a request whose
+ * connection ends is thrown away. However it ends, by a cut connection too, it ends in order behind the last byte
  * that arrived, so that none of them is lost.
  */
 export class Body implements AsyncIterable<Uint8Array> {
@@ -32,10 +33,12 @@ export class Body implements AsyncIterable<Uint8Array> {
   constructor(request: IncomingMessage, options: BodyOptions) {
     this.#request = request
     this.#options = options
+    if (request.destroyed || request.readableEnded) this.#ended = true
+    else request.on('data', this.#take).on('end', this.end).on('error', this.end).on('close', this.end)
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
-    this.#begin()
+    this.#watch()
     for (;;) {
       const piece = this.#queue.shift()
       if (piece) {
@@ -55,11 +58,9 @@ export class Body implements AsyncIterable<Uint8Array> {
     this.#wake?.()
   }
 
-  #begin(): void {
+  #watch(): void {
+    if (this.#ended) return
     const { periodMs, recheck, recheckMs } = this.#options
-    this.#request.on('data', this.#take)
-    for (const event of ['end', 'error', 'close'] as const) this.#request.on(event, this.end)
-    if (this.#request.destroyed || this.#request.complete && this.#request.readableLength === 0) return this.end()
     const refuse = (error: unknown): void => {
       if (!(error instanceof Refusal)) return // a store that is away for a moment: the last byte asks again
       this.refusal = error

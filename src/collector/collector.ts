@@ -41,25 +41,32 @@ export interface Collector extends AsyncDisposable {
   readonly accounts: Accounts
   /** Reads the TLS files again. A faulty file is told as an event, and the certificate stays what it was. */
   reloadCertificate(): void
-  /** Takes no more, and ends when running requests have, or `drainMs` later. What has arrived by then is kept. */
+  /**
+   * Takes no more, and ends when running requests have, or `drainMs` later. What has arrived by then is kept, as far as the
+   * store takes it within a few seconds.
+   */
   stop(): Promise<void>
 }
 
 const sweepMs = 3600_000
 const certificateMs = 10_000
+/** How long what arrived may take to be written once connections are cut. */
+const lastWritesMs = 5000
 
 /** Starts a collector on a store. Throws `config-invalid`. */
 export async function startCollector(options: CollectorOptions): Promise<Collector> {
   const { store, listen: address = { host: '127.0.0.1', port: 0 }, tls, behindProxy = false, direct = false, now = Date.now } = options
   if (!tls && !behindProxy && !isLoopback(address.host)) throw openToAll(address)
   const limits = { ...defaultLimits, ...options.limits }
-  const accounts = new Accounts(store.records, now, limits.credentialMs)
   const { server, reload: reloadTls } = createListener(tls, limits, !behindProxy)
+  const told = quieter(options.emit ?? (() => undefined), now)
+  const accounts = new Accounts(store.records, now, limits.credentialMs, (error) => {
+    told({ event: 'collector.failed', what: 'records', message: error.message })
+  })
   const metrics = options.metrics && new Metrics({
     now, perDevice: options.metrics.perDevice ?? false, openConnections: () => connectionsOf(server),
     devices: () => overview(store, accounts),
   })
-  const told = quieter(options.emit ?? (() => undefined), now)
   const emit: EmitCollector = (event) => {
     metrics?.take(event)
     told(event)
@@ -73,19 +80,22 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
     clientCertificates: tls?.clientCa !== undefined, isStopping: () => running.isStopping,
   })
   const reload = reloadAndTell(reloadTls, emit)
-  const sweep = async (): Promise<void> => {
-    try {
-      await uploads.deleteExpired()
-      await accounts.sweep()
-      await store.sweep()
-    } catch (error) {
-      emit({ event: 'collector.failed', what: 'sweep', message: error instanceof Error ? error.message : String(error) })
-    }
-  }
+  const sweep = sweeping({ store, uploads, accounts, emit })
   await sweep()
-  const port = await listen(server, address)
   const metricsServer = metrics?.server()
-  const metricsUrl = metricsServer && options.metrics && await metricsAt(metricsServer, options.metrics.listen)
+  const closeOthers = async (): Promise<void> => {
+    metricsServer?.close().closeAllConnections()
+    await app.close()
+  }
+  let port: number
+  let metricsUrl: string | undefined
+  try {
+    if (metricsServer && options.metrics) metricsUrl = await metricsAt(metricsServer, options.metrics.listen)
+    port = await listen(server, address)
+  } catch (error) {
+    await closeOthers()
+    throw error
+  }
   const timers = [setInterval(() => { void sweep() }, sweepMs), setInterval(reload, certificateMs)]
   const url = `${tls ? 'https' : 'http'}://${hostInUrl(address.host)}:${port}/`
   emit({ event: 'collector.started', url, ...(metricsUrl !== undefined && { metrics: metricsUrl }) })
@@ -94,11 +104,31 @@ export async function startCollector(options: CollectorOptions): Promise<Collect
   const stop = (): Promise<void> => stopped ??= (async () => {
     timers.forEach(clearInterval)
     await running.drain()
-    metricsServer?.close().closeAllConnections()
-    await app.close()
+    await closeOthers()
   })()
   return {
     url, port, accounts, ...(metricsUrl !== undefined && { metricsUrl }), reloadCertificate: reload, stop, [Symbol.asyncDispose]: stop,
+  }
+}
+
+interface Sweeping {
+  readonly store: CollectorStore
+  readonly uploads: Uploads
+  readonly accounts: Accounts
+  readonly emit: EmitCollector
+}
+
+/** Removes what is left over. The store comes first: on a disk that is full, it makes the room that the others may need. */
+function sweeping({ store, uploads, accounts, emit }: Sweeping): () => Promise<void> {
+  const parts = [() => store.sweep(), () => uploads.deleteExpired(), () => accounts.sweep()]
+  return async () => {
+    for (const part of parts) {
+      try {
+        await part()
+      } catch (error) {
+        emit({ event: 'collector.failed', what: 'sweep', message: error instanceof Error ? error.message : String(error) })
+      }
+    }
   }
 }
 
@@ -146,15 +176,21 @@ class Running {
     const closed = new Promise<void>((resolve) => { this.#server.close(() => { resolve() }) })
     const idle = new Promise<void>((resolve) => { this.#idle = resolve })
     this.#look()
-    const patience = new AbortController()
-    await Promise.race([idle, sleep(this.#drainMs, undefined, { signal: patience.signal }).catch(() => undefined)])
-    patience.abort()
+    await within(this.#drainMs, idle)
     const cutRequests = this.#requests
     this.#server.closeAllConnections()
-    await idle
+    // A write that a dead disk holds would hold the collector for ever.
+    await within(lastWritesMs, idle)
     await closed
     this.#emit({ event: 'collector.stopped', cutRequests })
   }
+}
+
+/** Waits for what comes first: the end of `work`, or of so much time. */
+async function within(limitMs: number, work: Promise<void>): Promise<void> {
+  const patience = new AbortController()
+  await Promise.race([work, sleep(limitMs, undefined, { signal: patience.signal }).catch(() => undefined)])
+  patience.abort()
 }
 
 function tracked(direct: Direct, running: Running): Direct {

@@ -3,16 +3,22 @@ import { link } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Disk } from '../journal/disk.ts'
 import { systemCode } from '../observe/error.ts'
-import { decodeHeader, headerHash, maxHeaderBytes } from '../pack/header.ts'
+import { maxHeaderBytes, noPrevious } from '../pack/header.ts'
 import { toHex } from '../pack/sha256.ts'
 import { packFileName, type PackName } from '../transfer/destination.ts'
+import { claimedIn } from './claim.ts'
+import type { FolderLogs } from './folder-log.ts'
 import type { FolderPlaces } from './folder-store.ts'
+import { Refusal } from './refusal.ts'
 
-export interface CommitOptions {
+/** Where commits happen. */
+export interface CommitPlace {
   readonly places: FolderPlaces
   readonly disk: Disk
-  /** The log of the device as it is at this moment, in order. */
-  readonly log: () => Promise<readonly PackName[]>
+  readonly logs: FolderLogs
+}
+
+export interface CommitOptions extends CommitPlace {
   readonly name: PackName
   /** The pack, checked and durable, in a file of its own. It is moved into the log. */
   readonly copy: string
@@ -28,48 +34,62 @@ export async function commitTo(options: CommitOptions): Promise<void> {
   const { places, disk, name, copy } = options
   if (await isPlaced(options)) return
   const claim = join(places.claims, `${name.device}-${name.seq}`)
-  while (!await linkedUnless('EEXIST', copy, claim)) await finish(claim, options)
+  while (!await linkedUnless('EEXIST', copy, claim)) {
+    if (await finishClaim(claim, name.device, options) === 'unfit') await disk.remove(claim)
+  }
   try {
     await disk.syncFolder(places.claims)
     if (!await isPlaced(options)) await publish(copy, name, options)
-  } finally {
-    await disk.remove(claim)
+  } catch (error) {
+    // After any other failure somebody may be about to finish what the claim holds: it stays, and whoever comes next does so.
+    if (error instanceof Refusal) await disk.remove(claim)
+    throw error
   }
+  await disk.remove(claim)
 }
 
 /** Whether the pack is in the log already. Throws where it is not and may not come next. */
-async function isPlaced({ name, log, follows }: CommitOptions): Promise<boolean> {
-  const packs = await log()
-  if (packs.some((pack) => packFileName(pack) === packFileName(name))) return true
-  follows(packs.at(-1))
+async function isPlaced({ places, disk, logs, name, follows }: CommitOptions): Promise<boolean> {
+  const { head } = await logs.ends(name.device)
+  if (await disk.size(join(places.root, name.device, packFileName(name))) !== undefined) return true
+  follows(head)
   return false
 }
 
-/** Finishes the commit of whoever holds a claim, and frees it. Its owner, should it live, finds that done. */
-async function finish(claim: string, { places, disk, log, name }: CommitOptions): Promise<void> {
+/**
+ * Finishes the commit of whoever holds a claim, if its pack fits the log, and frees the claim. Its owner, should it live, finds
+ * that done. Returns the pack; a claim that does not fit stays.
+ */
+export async function finishClaim(claim: string, device: string, place: CommitPlace): Promise<PackName | 'gone' | 'unfit'> {
+  const { places, disk, logs } = place
   const held = join(places.work, randomUUID())
   // Under a name of our own it stays this pack, whoever claims the seq meanwhile.
-  if (!await linkedUnless('ENOENT', claim, held)) return
+  if (!await linkedUnless('ENOENT', claim, held)) return 'gone'
   try {
     const header = new Uint8Array(maxHeaderBytes)
     await using file = await disk.open(held, 'r')
-    await file.read(header, 0)
-    const { device, seq, previous, headerBytes } = decodeHeader(header)
-    const pack: PackName = { device, seq, hash: toHex(headerHash(header.subarray(0, headerBytes))) }
-    const head = (await log()).at(-1)
-    const fits = device === name.device && seq === (head?.seq ?? 0) + 1 && toHex(previous) === (head?.hash ?? '0'.repeat(64))
-    if (fits) await publish(held, pack, { places, disk })
+    const found = claimedIn(header.subarray(0, await file.read(header, 0)))
+    const { head } = await logs.ends(device)
+    const fits = found?.name.device === device && found.name.seq === (head?.seq ?? 0) + 1
+      && found.previous === (head?.hash ?? toHex(noPrevious))
+    if (!fits) return 'unfit'
+    await publish(held, found.name, place)
     await disk.remove(claim)
+    return found.name
   } finally {
     await disk.remove(held)
   }
 }
 
-async function publish(file: string, name: PackName, { places, disk }: Pick<CommitOptions, 'places' | 'disk'>): Promise<void> {
+async function publish(file: string, name: PackName, { places, disk, logs }: CommitPlace): Promise<void> {
   const path = join(places.root, name.device, packFileName(name))
   await disk.makeFolder(dirname(path))
   await disk.syncFolder(places.root)
-  await disk.rename(file, path)
+  try {
+    await disk.rename(file, path)
+  } finally {
+    logs.changed(name.device)
+  }
   await disk.syncFolder(dirname(path))
 }
 

@@ -1,18 +1,24 @@
 import { randomUUID } from 'node:crypto'
 import { stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import type { Disk, DiskFile } from '../journal/disk.ts'
-import { SluiceError, systemCode } from '../observe/error.ts'
+import { systemCode } from '../observe/error.ts'
 import { isDeviceName } from '../pack/header.ts'
-import { inLogOrder } from '../transfer/destination-rules.ts'
 import { packFileName, parsePackFileName, sliceBytes, type PackName } from '../transfer/destination.ts'
-import { commitTo } from './folder-commit.ts'
+import { commitTo, finishClaim } from './folder-commit.ts'
+import { FolderLogs } from './folder-log.ts'
+import { prepareFolders } from './folder-prepare.ts'
 import { folderRecords } from './folder-records.ts'
 import { Refusal } from './refusal.ts'
 import type { CollectorStore, Incoming, PackCheck, Usage } from './store.ts'
 
 /** A file in a work folder that nobody has touched for so long was left by a collector that died. */
 const leftAfterMs = 24 * 3600_000
+
+/** What a check writes: more than a file system may keep beside a name. */
+const probeBytes = 4 << 10
+/** Devices whose packs are remembered as counted; more only cost counting them anew. */
+const mostCounted = 10_000
 
 /** Where a collector on a folder keeps what. Packs lie as `folderDestination` has them. */
 export interface FolderPlaces {
@@ -26,21 +32,13 @@ export interface FolderPlaces {
   readonly records: string
 }
 
-/** The folders of a collector, made where they are missing. The folder above `root` must be there. */
+/** The folders of a collector, made where they are missing. The folder above `root` must be there. Throws `state-unusable`. */
 export async function openFolderStore(root: string, disk: Disk, now: () => number): Promise<CollectorStore> {
   const own = join(root, '.collector')
   const places: FolderPlaces = {
     root, incoming: join(own, 'incoming'), claims: join(own, 'claims'), work: join(own, 'work'), records: join(own, 'records'),
   }
-  try {
-    for (const folder of [root, own, places.incoming, places.claims, places.work, places.records]) {
-      await disk.makeFolder(folder)
-      await disk.syncFolder(dirname(folder)).catch(unless('EACCES')) // whoever made it could sync what is above it
-    }
-  } catch (error) {
-    const why = systemCode(error) === 'ENOENT' ? 'the folder above it is missing; is its disk mounted?' : `it cannot be made or written (${systemCode(error)})`
-    throw new SluiceError('state-unusable', `Cannot collect into ${root}: ${why}`, { cause: error })
-  }
+  await prepareFolders(places, own, disk)
   return new FolderStore(places, disk, now)
 }
 
@@ -50,41 +48,57 @@ class FolderStore implements CollectorStore {
   readonly #disk: Disk
   readonly #now: () => number
   /** How far the packs of a device were counted, which only costs time to lose: a log grows at its end. */
-  readonly #counted = new Map<string, { readonly seq: number; readonly packs: number; readonly bytes: number; readonly first: string }>()
+  readonly #counted = new Map<string, { readonly seq: number; readonly bytes: number; readonly first: string }>()
+  readonly #counting = new Map<string, Promise<Usage>>()
+  readonly #logs: FolderLogs
 
   constructor(places: FolderPlaces, disk: Disk, now: () => number) {
     this.#now = now
     this.#places = places
     this.#disk = disk
+    this.#logs = new FolderLogs(places.root, disk, now)
     this.records = folderRecords(places.records, places.work, disk)
   }
 
   async check(): Promise<void> {
     const path = join(this.#places.work, randomUUID())
-    await (await this.#disk.open(path, 'w')).close()
-    await this.#disk.remove(path)
+    try {
+      await using file = await this.#disk.open(path, 'w')
+      await file.write(new Uint8Array(probeBytes), 0)
+      await file.sync()
+    } finally {
+      await this.#disk.remove(path)
+    }
   }
 
   async head(device: string): Promise<PackName | undefined> {
-    return (await this.#log(device)).at(-1)
+    return (await this.#logs.ends(device)).head
   }
 
   sizeOf(name: PackName): Promise<number | undefined> {
     return this.#disk.size(this.#packPath(name))
   }
 
+  /** Those who ask at once share the counting. */
   async usage(device: string): Promise<Usage> {
-    const log = await this.#log(device)
-    const first = log[0] ? packFileName(log[0]) : ''
+    const counting = this.#counting.get(device) ?? this.#count(device).finally(() => { this.#counting.delete(device) })
+    this.#counting.set(device, counting)
+    return await counting
+  }
+
+  async #count(device: string): Promise<Usage> {
+    const { packs, first, head } = await this.#logs.ends(device)
+    if (!first || !head) return { packs: 0, bytes: 0 }
     const known = this.#counted.get(device)
     // A log whose beginning was taken away is counted anew.
-    const counted = known?.first === first ? known : { seq: 0, packs: 0, bytes: 0 }
+    const counted = known?.first === packFileName(first) ? known : { seq: 0, bytes: 0 }
+    const rest = head.seq <= counted.seq + 1 ? [head] : await this.#logs.list(device)
     let bytes = counted.bytes
-    for (const name of log) if (name.seq > counted.seq) bytes += await this.sizeOf(name) ?? 0
-    const head = log.at(-1)
-    this.#counted.set(device, { seq: head?.seq ?? 0, packs: log.length, bytes, first })
-    const lastPackAt = head && await timeOf(this.#packPath(head))
-    return { packs: log.length, bytes, ...(lastPackAt !== undefined && { lastPackAt }) }
+    for (const name of rest) if (name.seq > counted.seq && name.seq <= head.seq) bytes += await this.sizeOf(name) ?? 0
+    if (this.#counted.size >= mostCounted) this.#counted.clear()
+    this.#counted.set(device, { seq: head.seq, bytes, first: packFileName(first) })
+    const lastPackAt = await timeOf(this.#packPath(head))
+    return { packs, bytes, ...(lastPackAt !== undefined && { lastPackAt }) }
   }
 
   async begin(name: PackName, sizeBytes: number): Promise<Incoming> {
@@ -143,14 +157,17 @@ class FolderStore implements CollectorStore {
     const copy = join(this.#places.work, randomUUID())
     try {
       await this.#copy(part, copy, (bytes) => check.pass(bytes))
-      await commitTo({
-        places: this.#places, disk: this.#disk, log: () => this.#log(name.device), name, copy, follows,
-      })
+      await commitTo({ places: this.#places, disk: this.#disk, logs: this.#logs, name, copy, follows })
     } finally {
       await this.#disk.remove(copy)
     }
-    for (const done of await this.incoming(name.device)) {
-      if (done.name.seq <= name.seq) await this.#disk.remove(this.#partPath(done.name, done.sizeBytes))
+    await this.#removeUpTo(name)
+  }
+
+  /** Uploads of what is in the log, and of its rivals. */
+  async #removeUpTo({ device, seq }: PackName): Promise<void> {
+    for (const done of await this.incoming(device)) {
+      if (done.name.seq <= seq) await this.#disk.remove(this.#partPath(done.name, done.sizeBytes))
     }
   }
 
@@ -166,11 +183,7 @@ class FolderStore implements CollectorStore {
   }
 
   async sweep(): Promise<void> {
-    for (const claim of await this.#disk.list(this.#places.claims)) {
-      const [, device = '', seq = ''] = /^(.+)-(\d+)$/.exec(claim) ?? []
-      // One whose seq is in the log was left when its removal was lost; any other is somebody's pack.
-      if (Number(seq) <= ((await this.head(device))?.seq ?? 0)) await this.#disk.remove(join(this.#places.claims, claim))
-    }
+    for (const claim of await this.#disk.list(this.#places.claims)) await this.#sweepClaim(claim)
     const before = this.#now() - leftAfterMs
     for (const name of await this.#disk.list(this.#places.work)) {
       const path = join(this.#places.work, name)
@@ -178,9 +191,14 @@ class FolderStore implements CollectorStore {
     }
   }
 
-  async #log(device: string): Promise<PackName[]> {
-    const names = await this.#disk.list(join(this.#places.root, device))
-    return names.flatMap((name) => parsePackFileName(device, name) ?? []).sort(inLogOrder)
+  async #sweepClaim(claim: string): Promise<void> {
+    const [, device = '', seq = ''] = /^(.+)-(\d+)$/.exec(claim) ?? []
+    if (!isDeviceName(device)) return
+    const path = join(this.#places.claims, claim)
+    // One whose seq is in the log was left when its removal was lost.
+    if (Number(seq) <= ((await this.head(device))?.seq ?? 0)) return await this.#disk.remove(path)
+    const done = await finishClaim(path, device, { places: this.#places, disk: this.#disk, logs: this.#logs })
+    if (typeof done === 'object') await this.#removeUpTo(done)
   }
 
   #packPath(name: PackName): string {

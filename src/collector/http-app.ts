@@ -9,6 +9,7 @@ import type { Accounts } from './accounts.ts'
 import { Body } from './body.ts'
 import type { CollectorLimits } from './limits.ts'
 import type { Direct } from './direct.ts'
+import { Patience } from './patience.ts'
 import { certificateNames } from './peer-certificate.ts'
 import { Refusal } from './refusal.ts'
 import { parseAuthorization, type Credential } from './secrets.ts'
@@ -43,11 +44,11 @@ export async function collectorApp(options: AppOptions): Promise<FastifyInstance
   const { server, behindProxy, emit } = options
   const app = fastify({
     serverFactory: (handler) => server.on('request', handler),
-    trustProxy: behindProxy,
+    trustProxy: behindProxy && ((_address, hop) => hop === 0), // what the proxy adds: all before it is the client's word
     bodyLimit: maxJsonBytes,
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: maxIdCharacters },
-    clientErrorHandler: (error, socket) => { answerUnreadable(error, socket) },
+    clientErrorHandler: (error, socket) => { answerUnreadable(error, socket, emit) },
     frameworkErrors: (error, request, reply) => { answer(error, request, reply, emit) },
   })
   await app.register(rateLimit, { global: false })
@@ -57,18 +58,20 @@ export async function collectorApp(options: AppOptions): Promise<FastifyInstance
   app.setNotFoundHandler((request, reply) => {
     answer(new Refusal('unknown-address', 'There is nothing at this address, or not for this method.'), request, reply, emit)
   })
-  app.addHook('onRequest', admission(app, options))
+  const patience = new Patience(options.limits.bodyMs)
+  app.addHook('onRequest', admission(app, options, patience))
   addDeviceRoutes(app, options)
-  addTusRoutes(app, options)
+  addTusRoutes(app, options, patience)
   if (options.direct) addDirectRoutes(app, options, options.direct)
   await app.ready()
   return app
 }
 
 /** What is asked of every request, whatever it wants. */
-function admission(app: FastifyInstance, { limits, behindProxy, isStopping }: AppOptions) {
+function admission(app: FastifyInstance, { limits, behindProxy, isStopping }: AppOptions, patience: Patience) {
   const perAddress = app.createRateLimit({ max: limits.requestsPerMinutePerAddress, timeWindow: 60_000, ipv6Subnet: 64 })
   return async (request: FastifyRequest): Promise<void> => {
+    patience.watch(request.raw)
     if (isStopping()) throw new Refusal('stopping', 'The collector is stopping.', { retryAfterSeconds: 5 })
     if (request.url === '/health') return
     if (behindProxy && !cameByTls(request.headers['x-forwarded-proto'])) {
@@ -147,21 +150,23 @@ function enrolment(body: unknown): { readonly device: string; readonly token: st
   return { device, token }
 }
 
-function addTusRoutes(app: FastifyInstance, options: AppOptions): void {
+function addTusRoutes(app: FastifyInstance, options: AppOptions, patience: Patience): void {
   const { tus, accounts, limits } = options
   const authenticate = authentication(app, options)
 
   const ask = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> => {
     const method = request.method as TusRequest['method']
-    const credential = method === 'OPTIONS' ? undefined : await authenticate(request)
-    const body = method === 'PATCH' && credential
+    let credential: Credential | undefined
+    const body = method === 'PATCH'
       ? new Body(request.raw, {
           periodMs: limits.bodyMs, leastBytes: limits.slowBodyBytes,
-          recheckMs: limits.credentialMs, recheck: () => accounts.verify(credential),
+          recheckMs: limits.credentialMs, recheck: async () => { if (credential) await accounts.verify(credential) },
         })
       : undefined
     const { id } = request.params as { readonly id?: string }
     try {
+      if (method !== 'OPTIONS') credential = await authenticate(request)
+      if (body) patience.leave(request.raw)
       const { status, headers } = await tus({
         method, headers: request.headers, ...(credential && { device: credential.device }), ...(id !== undefined && { id }), ...(body && { body }),
       })
@@ -194,6 +199,7 @@ function addDirectRoutes(app: FastifyInstance, options: AppOptions, direct: Dire
 /** Ends a connection whose sender goes on with a body that nobody wants any more. */
 function linger(request: IncomingMessage): void {
   if (request.complete) return
+  request.resume()
   const timer = setTimeout(() => { request.socket.destroy() }, lingerMs)
   request.once('end', () => { clearTimeout(timer) }).once('close', () => { clearTimeout(timer) })
 }
@@ -237,14 +243,18 @@ function messageOf(error: unknown): string {
 }
 
 /** Answers what is no HTTP that Node understands, and ends the connection. */
-function answerUnreadable(error: Error & { readonly code?: string }, socket: Socket): void {
+function answerUnreadable(error: Error & { readonly code?: string }, socket: Socket, emit: EmitCollector): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  if (error.code !== cutShort) emit({ event: 'request.refused', code: 'request-invalid', address: socket.remoteAddress ?? '' })
   const status = unreadable[error.code ?? ''] ?? '400 Bad Request'
   const body = JSON.stringify({ code: 'request-invalid', message: 'The request cannot be read.' })
   socket.end(`HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`, () => {
     socket.destroy()
   })
 }
+
+/** The peer ended the connection within a body: an upload that was cut, and nothing to refuse. */
+const cutShort = 'HPE_INVALID_EOF_STATE'
 
 const unreadable: Readonly<Record<string, string>> = {
   ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto'
 import { Agent } from 'undici'
 import { rootPrefix, s3Url, type S3Place } from '../transfer/s3/address.ts'
 import { plainTag, S3Client, type Payload, type S3Answer } from '../transfer/s3/client.ts'
+import { watchListing } from '../transfer/s3/listing.ts'
 import type { UrlSigner } from '../transfer/s3/signer.ts'
-import { childrenOf, decodeKey, textOf } from '../transfer/s3/xml.ts'
+import { childrenOf, keyIn, textOf } from '../transfer/s3/xml.ts'
 import type { Link } from '../transfer/link/link.ts'
 import { headerOf } from '../transfer/tus-answer.ts'
 import { patience, Session } from '../transfer/tus-session.ts'
@@ -99,6 +100,7 @@ export class Bucket implements AsyncDisposable {
   /** Objects whose keys begin with `prefix`, in byte order; `after`: those behind this key only. */
   async list(prefix: string, { after, most = Infinity }: { readonly after?: string, readonly most?: number } = {}): Promise<BucketObject[]> {
     const found: BucketObject[] = []
+    const watch = watchListing()
     for (let at = after; found.length < most;) {
       const query = {
         'list-type': '2', 'encoding-type': 'url', 'max-keys': String(Math.min(1000, most - found.length)),
@@ -108,10 +110,11 @@ export class Bucket implements AsyncDisposable {
       const list = await this.#ask((client) => client.expectXml({ method: 'GET', key: '', query }, 'ListBucketResult', doing))
       const root = rootPrefix(this.#place)
       const page = childrenOf(list, 'Contents').map((object): BucketObject => ({
-        key: (decodeKey(textOf(object, 'Key')) ?? '').slice(root.length),
+        key: (keyIn(list, object, 'Key') ?? '').slice(root.length),
         sizeBytes: Number(textOf(object, 'Size')),
         changedAt: Date.parse(textOf(object, 'LastModified') ?? ''),
       }))
+      watch(at ?? '', page.map(({ key }) => key))
       found.push(...page)
       at = page.at(-1)?.key
       if (textOf(list, 'IsTruncated') !== 'true' || at === undefined) break

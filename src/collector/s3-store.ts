@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { SluiceError } from '../observe/error.ts'
-import { decodeHeader, headerHash, isDeviceName, maxHeaderBytes } from '../pack/header.ts'
+import { isDeviceName, maxHeaderBytes, noPrevious } from '../pack/header.ts'
 import { toHex } from '../pack/sha256.ts'
 import { packFileName, parsePackFileName, type PackName } from '../transfer/destination.ts'
 import { findHead, type PageSource } from '../transfer/s3/listing.ts'
 import { ByteBudget } from './byte-budget.ts'
+import { claimedIn } from './claim.ts'
 import { Refusal } from './refusal.ts'
 import type { Bucket, BucketObject } from './s3-bucket.ts'
 import { folderOf, furthest, incomingIn, offsetName, packKey, piecesIn, places, uploadIn } from './s3-layout.ts'
@@ -14,9 +15,11 @@ import type { CollectorStore, Incoming, PackCheck, Records, SignedPut, Usage } f
 const pieceBytes = 512 << 10
 /** Packs are put together in memory, within this for all of them: more wait their turn. */
 const commitBytes = 128 << 20
-/** What nobody has touched for so long was left by a collector that died. */
-const leftAfterMs = 24 * 3600_000
+/** What belongs to no upload was left by a collector that died, or put by a URL that was still good. Longer, and it counts for no quota longer. */
+const leftAfterMs = 3600_000
 const mostRecordBytes = 4 << 10
+/** A check writes no more often than this: requests that write cost most. */
+const writeCheckMs = 60_000
 /** Objects that are removed at once. */
 const removals = 16
 /** How long a device may take to put a pack into the store by itself. Longer, and a URL that leaked works longer. */
@@ -46,6 +49,9 @@ class S3Store implements CollectorStore {
   /** How far the packs of a device were counted, which only costs time to lose: a log grows at its end. */
   readonly #counted = new Map<string, Usage & { readonly last: string }>()
 
+  /** When a check has written last, with success. */
+  #wroteAt = -Infinity
+
   constructor(bucket: Bucket, now: () => number) {
     this.#bucket = bucket
     this.#now = now
@@ -53,8 +59,12 @@ class S3Store implements CollectorStore {
   }
 
   async check(): Promise<void> {
-    await this.#bucket.list(places.records, { most: 1 })
-    await this.#bucket.put(`${places.probes}health`, Buffer.of())
+    const now = this.#now()
+    if (Math.abs(now - this.#wroteAt) < writeCheckMs) return void await this.#bucket.list(places.records, { most: 1 })
+    const probe = places.probes + randomUUID()
+    await this.#bucket.put(probe, Buffer.from('1'))
+    await this.#bucket.remove(probe)
+    this.#wroteAt = now
   }
 
   async head(device: string): Promise<PackName | undefined> {
@@ -88,7 +98,7 @@ class S3Store implements CollectorStore {
     if (found?.sizeBytes === sizeBytes) return found
     if (found) await this.discard(name)
     await this.#bucket.put(`${folderOf(name, sizeBytes)}begun`, Buffer.of())
-    return await this.find(name) ?? { name, sizeBytes, offset: 0, changedAt: this.#now() }
+    return { name, sizeBytes, offset: 0, changedAt: this.#now() }
   }
 
   async find(name: PackName): Promise<Incoming | undefined> {
@@ -143,15 +153,26 @@ class S3Store implements CollectorStore {
       const pack = await this.#checked(folderOf(name, sizeBytes), sizeBytes, check)
       await this.#place(name, pack, follows)
     })
-    const objects = await this.#bucket.list(`${places.incoming}${name.device}/`)
-    await this.#remove(objects.filter(({ key }) => (uploadIn(key)?.name.seq ?? Infinity) <= name.seq))
+    await this.#removeUpTo(name)
+  }
+
+  /** Uploads of what is in the log, and of its rivals. */
+  async #removeUpTo({ device, seq }: PackName): Promise<void> {
+    const objects = await this.#bucket.list(`${places.incoming}${device}/`)
+    await this.#remove(objects.filter(({ key }) => (uploadIn(key)?.name.seq ?? Infinity) <= seq))
   }
 
   async sweep(): Promise<void> {
     for (const { key } of await this.#bucket.list(places.claims)) {
       const [, device = '', seq = ''] = /^(.+)-(\d+)$/.exec(key.slice(places.claims.length)) ?? []
-      // One whose seq is in the log was left when its removal was lost; any other is somebody's pack.
-      if (isDeviceName(device) && Number(seq) <= ((await this.head(device))?.seq ?? 0)) await this.#bucket.remove(key)
+      if (!isDeviceName(device)) continue
+      // One whose seq is in the log was left when its removal was lost.
+      if (Number(seq) <= ((await this.head(device))?.seq ?? 0)) {
+        await this.#bucket.remove(key)
+        continue
+      }
+      const done = await this.#finish(key, device)
+      if (typeof done === 'object') await this.#removeUpTo(done)
     }
     const objects = await this.#bucket.list(places.incoming)
     const begun = new Set(objects.flatMap(({ key }) => key.endsWith('/begun') ? [key.slice(0, -'begun'.length)] : []))
@@ -167,7 +188,6 @@ class S3Store implements CollectorStore {
 
   /** The bytes of an upload, once they have passed the check. */
   async #checked(folder: string, sizeBytes: number, check: PackCheck): Promise<Buffer> {
-    if (!await this.#isBegun(folder)) removed()
     const pack = Buffer.allocUnsafe(sizeBytes)
     let end = 0
     for await (const part of check.pass(this.#pieces(folder, sizeBytes))) {
@@ -179,7 +199,9 @@ class S3Store implements CollectorStore {
 
   /** What has arrived, from its first byte on. Pieces may lie over one another where two requests wrote the same bytes. */
   async *#pieces(folder: string, sizeBytes: number): AsyncGenerator<Uint8Array> {
-    const pieces = piecesIn(await this.#bucket.list(folder))
+    const objects = await this.#bucket.list(folder)
+    if (!objects.some(({ key }) => key === `${folder}begun`)) removed()
+    const pieces = piecesIn(objects)
     for (let at = 0; at < sizeBytes;) {
       const piece = furthest(pieces, at)
       if (!piece) return
@@ -199,13 +221,16 @@ class S3Store implements CollectorStore {
    */
   async #place(name: PackName, pack: Uint8Array, follows: (head: PackName | undefined) => void): Promise<void> {
     const isPlaced = async (): Promise<boolean> => {
-      if (await this.sizeOf(name) !== undefined) return true
-      follows(await this.head(name.device))
+      const head = await this.head(name.device)
+      if (head && head.seq >= name.seq && await this.sizeOf(name) !== undefined) return true
+      follows(head)
       return false
     }
     if (await isPlaced()) return
     const claim = `${places.claims}${name.device}-${name.seq}`
-    while (!await this.#bucket.create(claim, pack)) await this.#finish(claim, name.device)
+    while (!await this.#bucket.create(claim, pack)) {
+      if (await this.#finish(claim, name.device) === 'unfit') await this.#bucket.remove(claim)
+    }
     try {
       // A put that fails may yet be fulfilled: then the claim stays, and whoever comes next finishes it.
       if (!await isPlaced()) await this.#bucket.put(packKey(name), pack)
@@ -216,18 +241,22 @@ class S3Store implements CollectorStore {
     await this.#bucket.remove(claim)
   }
 
-  /** Finishes the commit of whoever holds a claim, and frees it. Its owner, should it live, finds that done. */
-  async #finish(claim: string, device: string): Promise<void> {
+  /**
+   * Finishes the commit of whoever holds a claim, if its pack fits the log, and frees the claim. Its owner, should it live, finds
+   * that done. Returns the pack; a claim that does not fit stays.
+   */
+  async #finish(claim: string, device: string): Promise<PackName | 'gone' | 'unfit'> {
     const found = await this.#bucket.get(claim, maxHeaderBytes, true)
-    if (!found) return
-    const header = decodeHeader(found.bytes)
-    const pack: PackName = { device, seq: header.seq, hash: toHex(headerHash(found.bytes.subarray(0, header.headerBytes))) }
+    if (!found) return 'gone'
+    const claimed = claimedIn(found.bytes)
     const head = await this.head(device)
-    const fits = header.device === device && header.seq === (head?.seq ?? 0) + 1
-      && toHex(header.previous) === (head?.hash ?? '0'.repeat(64))
+    const fits = claimed?.name.device === device && claimed.name.seq === (head?.seq ?? 0) + 1
+      && claimed.previous === (head?.hash ?? toHex(noPrevious))
+    if (!fits) return 'unfit'
     // By its tag it stays this pack, whoever claims the seq meanwhile.
-    if (fits && !await this.#bucket.copy(claim, found.etag, packKey(pack))) return
+    if (!await this.#bucket.copy(claim, found.etag, packKey(claimed.name))) return 'gone'
     await this.#bucket.remove(claim)
+    return claimed.name
   }
 
   async #remove(objects: readonly BucketObject[]): Promise<void> {

@@ -86,6 +86,6 @@ export interface CollectorStore {
    */
   commit(incoming: Incoming, check: PackCheck, follows: (head: PackName | undefined) => void): Promise<void>
 
-  /** Removes what a collector that died has left behind. */
+  /** Finishes commits that a collector that died has begun, and removes what else it has left behind. */
   sweep(): Promise<void>
 }

@@ -29,6 +29,8 @@ export interface UploadsOptions {
 export class Uploads extends DataStore {
   override extensions = ['creation', 'termination', 'expiration']
   readonly #options: UploadsOptions
+  /** The last beginning of each device that is under way: two at once would each find room for itself alone. */
+  readonly #beginning = new Map<string, Promise<unknown>>()
 
   constructor(options: UploadsOptions) {
     super()
@@ -51,13 +53,27 @@ export class Uploads extends DataStore {
     const { store, emit } = this.#options
     this.#checkSize(sizeBytes)
     if (placeOf(name, await store.head(name.device)) === 'head') return await this.#finished(name, sizeBytes)
-    const found = await store.find(name)
-    if (found && this.#isExpired(found)) await store.discard(name)
-    await this.#checkQuota(name, sizeBytes)
-    const incoming = await store.begin(name, sizeBytes)
+    const incoming = await this.#inTurn(name.device, async () => {
+      const found = await store.find(name)
+      if (found && this.#isExpired(found)) await store.discard(name)
+      await this.#checkQuota(name, sizeBytes)
+      return await store.begin(name, sizeBytes)
+    })
     emit({ event: 'upload.created', device: name.device, seq: name.seq, packBytes: sizeBytes, offset: incoming.offset })
     if (incoming.offset === sizeBytes) await this.#commit(incoming)
     return incoming
+  }
+
+  async #inTurn<T>(device: string, work: () => Promise<T>): Promise<T> {
+    const before = this.#beginning.get(device) ?? Promise.resolve()
+    const mine = before.then(work)
+    const settled = mine.catch(() => undefined)
+    this.#beginning.set(device, settled)
+    try {
+      return await mine
+    } finally {
+      if (this.#beginning.get(device) === settled) this.#beginning.delete(device)
+    }
   }
 
   #checkSize(sizeBytes: number): void {

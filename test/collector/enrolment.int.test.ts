@@ -1,8 +1,10 @@
-import { readFile, readdir, stat } from 'node:fs/promises'
+import { readFile, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test, vi } from 'vitest'
+import { Accounts } from '../../src/collector/accounts.ts'
+import type { Records } from '../../src/collector/store.ts'
 import { isSecretOf, hashOf, parseAuthorization } from '../../src/collector/secrets.ts'
 import { parseUploadId, uploadId } from '../../src/collector/upload-id.ts'
 import { packOf } from '../transfer/packs.ts'
@@ -166,4 +168,49 @@ test('who sends nonsense does not fill the log: refusals beyond so many a minute
   now += 60_000
   told({ event: 'pack.accepted', device: 'a', seq: 2, packBytes: 1 })
   expect(emit).toHaveBeenCalledWith({ event: 'refusals.omitted', count: 700 })
+})
+
+describe('a damaged record', () => {
+  test('stops neither the list, nor the sweep, nor the metrics, and is told once without its content', async () => {
+    let now = Date.now()
+    const bench = await startBench({ now: () => now, metrics: { listen: { host: '127.0.0.1', port: 0 } } })
+    const { accounts, metricsUrl = '' } = bench.collector
+    const credential = await bench.enrol('laptop-1')
+    await bench.enrol('laptop-2')
+    const records = join(bench.folder, '.collector/records')
+    for (const text of ['', '{"device":"laptop-1","private', 'null', '{}']) await writeFile(join(records, 'devices/laptop-1.json'), text)
+    const kept = await accounts.makeToken({ uses: 1, expiresAt: now + hour })
+    await writeFile(join(records, `tokens/${hashOf(kept)}/token.json`), '{"private')
+    const expired = await accounts.makeToken({ uses: 1, expiresAt: now + 1 })
+    now += hour
+    for (let round = 0; round < 2; round++) {
+      expect((await accounts.devices()).map(({ device }) => device)).toEqual(['laptop-2'])
+      await accounts.sweep()
+    }
+    expect(await readdir(join(records, 'tokens', hashOf(expired))).catch(() => [])).toEqual([])
+    expect(await (await fetch(metricsUrl)).text()).toContain('sluice_collector_devices 1')
+    const told = bench.events.flatMap((event) => event.event === 'collector.failed' ? [event.message] : [])
+    expect(told).toHaveLength(2)
+    expect(told.join()).toContain('devices/laptop-1.json')
+    expect(told.join()).not.toContain('private')
+    expect(await refusalIn(await bench.ask('logs/laptop-1/head', { credential }))).toEqual({ status: 503, code: 'store-unreachable' })
+    // A token made for it by name mends it.
+    const named = await accounts.makeToken({ device: 'laptop-1', uses: 1, expiresAt: now + hour })
+    expect((await enrol(bench, 'laptop-1', named)).status).toBe(201)
+    expect((await accounts.devices()).map(({ device }) => device)).toEqual(['laptop-1', 'laptop-2'])
+  })
+})
+
+test('when a device was last seen is noted again after a note that failed', async () => {
+  const texts = new Map<string, string>()
+  let isFull = true
+  const records: Records = {
+    read: (key) => Promise.resolve(texts.get(key)), create: () => Promise.resolve(true), remove: () => Promise.resolve(), list: () => Promise.resolve([]),
+    replace: (key, text) => isFull ? Promise.reject(new Error('full')) : Promise.resolve(void texts.set(key, text)),
+  }
+  const accounts = new Accounts(records, () => 1_000_000, 0)
+  await expect(accounts.note('laptop-1')).rejects.toThrow('full')
+  isFull = false
+  await accounts.note('laptop-1')
+  expect([...texts.values()]).toEqual(['1000000'])
 })

@@ -1,7 +1,15 @@
 import { randomBytes } from 'node:crypto'
+import { createServer, type AddressInfo } from 'node:net'
+import { once } from 'node:events'
 import { readdir, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
+import { startCollector } from '../../src/collector/collector.ts'
+import { openFolderStore } from '../../src/collector/folder-store.ts'
+import type { ListenAddress } from '../../src/collector/listen-address.ts'
+import type { CollectorStore } from '../../src/collector/store.ts'
+import type { CollectorEvent } from '../../src/observe/collector-events.ts'
+import { temporaryFolder } from '../temporary-folder.ts'
 import { uploadId } from '../../src/collector/upload-id.ts'
 import { folderDestination } from '../../src/transfer/folder.ts'
 import { realDisk } from '../../src/journal/real-disk.ts'
@@ -138,6 +146,19 @@ describe('a quota', () => {
   })
 })
 
+describe('uploads that are begun at once', () => {
+  test('keep to the quota and to the number of uploads', async () => {
+    for (const [limits, most] of [[{ quotaBytes: 25_000 }, 2], [{}, 32]] as const) {
+      const bench = await startBench({ limits })
+      await bench.enrol()
+      const packs = Array.from({ length: 50 }, () => packOf(1, randomBytes(10_000)))
+      const answers = await Promise.all(packs.map((pack) => bench.ask('', creation(pack))))
+      expect(answers.filter(({ status }) => status === 201)).toHaveLength(most)
+      expect(await partsOf(bench)).toHaveLength(most)
+    }
+  })
+})
+
 describe('a rate limit', () => {
   test('for a device does not touch others', async () => {
     const bench = await startBench({ limits: { requestsPerMinutePerDevice: 5 } })
@@ -159,7 +180,72 @@ describe('a rate limit', () => {
   })
 })
 
+describe('behind a proxy', () => {
+  test('a client cannot choose the address by which it is counted and told', async () => {
+    const bench = await startBench({ behindProxy: true, limits: { requestsPerMinutePerAddress: 3 } })
+    const statuses = []
+    for (let count = 0; count < 5; count++) {
+      const headers = { 'x-forwarded-proto': 'https', 'x-forwarded-for': `198.51.100.${count}, 203.0.113.9` }
+      statuses.push((await bench.ask('logs/laptop-1/head', { credential: 'nobody', headers })).status)
+    }
+    expect(statuses).toEqual([401, 401, 401, 429, 429])
+    expect(bench.events.filter((event) => 'address' in event && event.address !== '203.0.113.9')).toEqual([])
+  })
+})
+
+describe('a sweep', () => {
+  test('goes on where a part of it fails, with the store first', async () => {
+    const bench = await startBench()
+    const real = await openFolderStore(bench.folder, realDisk, Date.now)
+    const did: string[] = []
+    const store: CollectorStore = {
+      ...within(real),
+      sweep: () => { did.push('store'); return Promise.reject(new Error('no store')) },
+      incoming: () => { did.push('uploads'); return Promise.reject(new Error('no uploads')) },
+      records: { ...real.records, list: (prefix) => { did.push(prefix); return Promise.reject(new Error('no records')) } },
+    }
+    const events: CollectorEvent[] = []
+    await (await startCollector({ store, emit: (event) => { events.push(event) } })).stop()
+    expect(did).toEqual(['store', 'uploads', 'tokens/'])
+    expect(events.filter(({ event }) => event === 'collector.failed')).toHaveLength(3)
+  })
+})
+
+describe('a collector that cannot listen', () => {
+  test.each(['metrics', 'devices'])('for %s ends, and leaves no other address open', async (which) => {
+    const taken = (await startBench()).collector.port
+    const folder = await temporaryFolder()
+    const store = await openFolderStore(join(folder, 'packs'), realDisk, Date.now)
+    const free = await freePort()
+    const [listen, metrics] = [taken, free].map((port) => ({ host: '127.0.0.1', port })) as [ListenAddress, ListenAddress]
+    const events: CollectorEvent[] = []
+    const started = startCollector({
+      store, ...(which === 'metrics' ? { listen: metrics, metrics: { listen } } : { listen, metrics: { listen: metrics } }),
+      emit: (event) => { events.push(event) },
+    })
+    await expect(started).rejects.toMatchObject({ code: 'config-invalid' })
+    await expect(fetch(`http://127.0.0.1:${free}/health`)).rejects.toThrow()
+    expect(events).toEqual([])
+  })
+})
+
 describe('a collector that stops', () => {
+  test('does not wait for ever for a store that hangs', async () => {
+    const folder = await temporaryFolder()
+    const real = await openFolderStore(join(folder, 'packs'), realDisk, Date.now)
+    const { promise: asked, resolve: ask } = Promise.withResolvers<void>()
+    const store: CollectorStore = { ...within(real), head: () => { ask(); return new Promise(() => undefined) } }
+    const collector = await startCollector({ store, limits: { drainMs: 10 } })
+    const token = await collector.accounts.makeToken({ uses: 1, expiresAt: Date.now() + 60_000 })
+    const { credential } = await collector.accounts.enrol('laptop-1', token)
+    const begun = fetch(collector.url, {
+      ...creation(packOf(1, randomBytes(1000))), headers: { ...creation(packOf(1, randomBytes(1000))).headers, 'authorization': `Bearer ${credential}`, 'tus-resumable': '1.0.0' },
+    }).catch(() => undefined)
+    await asked
+    await collector.stop()
+    expect(await begun).toBeUndefined()
+  }, 60_000)
+
   test('lets what runs end, and answers what is new with 503', async () => {
     const bench = await startBench()
     const pack = packOf(1, randomBytes(100_000))
@@ -207,4 +293,23 @@ async function partSize(bench: Bench): Promise<number> {
   const { stat } = await import('node:fs/promises')
   const [part] = await partsOf(bench)
   return part === undefined ? 0 : (await stat(join(bench.folder, '.collector/incoming/laptop-1', part))).size
+}
+
+/** A store whose parts can be replaced. */
+function within(store: CollectorStore): CollectorStore {
+  return {
+    records: store.records, check: () => store.check(), head: (device) => store.head(device), sizeOf: (name) => store.sizeOf(name),
+    usage: (device) => store.usage(device), begin: (name, sizeBytes) => store.begin(name, sizeBytes), find: (name) => store.find(name),
+    incoming: (device) => store.incoming(device), append: (incoming, offset, bytes) => store.append(incoming, offset, bytes),
+    discard: (name) => store.discard(name), commit: (incoming, check, follows) => store.commit(incoming, check, follows), sweep: () => store.sweep(),
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
 }

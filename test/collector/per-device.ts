@@ -2,7 +2,9 @@ import type { Destination } from '../../src/transfer/destination.ts'
 import { tusAt } from '../transfer/tus-bench.ts'
 
 /** The suite sends for several devices, each of which has a credential of its own. */
-export function perDevice(url: string, open: (device: string) => Promise<Destination>, wireBytes = tusAt({ url }).wireBytes): Destination {
+export function perDevice(
+  url: string, open: (device: string) => Promise<Destination>, wireBytes: Destination['wireBytes'] = (bytes) => tusAt({ url }).wireBytes(bytes),
+): Destination {
   const opened = new Map<string, Promise<Destination>>()
   const of = (device: string): Promise<Destination> => {
     const known = opened.get(device) ?? open(device)
@@ -10,7 +12,7 @@ export function perDevice(url: string, open: (device: string) => Promise<Destina
     return known
   }
   return {
-    url, isReadable: false,
+    url, reading: 'refused',
     wireBytes,
     head: async (device, options) => (await of(device)).head(device, options),
     put: async (pack, options) => (await of(pack.name.device)).put(pack, options),

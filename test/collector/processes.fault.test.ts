@@ -139,7 +139,7 @@ describe('a claim that was left behind', () => {
     expect(await readdir(join(folder, '.collector/claims'))).toEqual([])
   })
 
-  test('by a pack that is in the log is swept, one of a pack that is not stays', async () => {
+  test('by a pack that is in the log is swept, one that does not fit the log stays', async () => {
     const { folder, store } = await opened()
     const [first, second] = [packOf(1, randomBytes(1000)), packOf(2, randomBytes(1000))]
     await commit(store, first)

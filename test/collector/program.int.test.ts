@@ -1,4 +1,5 @@
-import { writeFile } from 'node:fs/promises'
+import { once } from 'node:events'
+import { stat, writeFile } from 'node:fs/promises'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
@@ -10,9 +11,11 @@ import { environment } from '../config/sample.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 import { startBench } from './bench.ts'
 import { startProgram } from './program.ts'
+import { openRaw } from './raw-socket.ts'
 import { packOf } from '../transfer/packs.ts'
 
 const waiting = { timeout: 20_000, interval: 100 }
+const unwrapped = (text: string): string => text.replaceAll(/\s+/g, ' ')
 const sluice = (...parameters: string[]): Promise<Finished> => runProcess(process.execPath, [join(root, 'cli/launch.mjs'), 'collector', ...parameters])
 
 describe('sluice collector', () => {
@@ -51,6 +54,51 @@ describe('sluice collector', () => {
       const { code, stderr } = await sluice(...parameters)
       expect([code, stderr.startsWith('sluice: ')], `${parameters.join(' ')}: ${stderr}`).toEqual([2, true])
     }
+  })
+
+  test('makes no store of a path that was mistyped', async () => {
+    const folder = join(await temporaryFolder(), 'pakcs')
+    for (const parameters of [['devices'], ['devices', 'revoke', 'laptop-17'], ['token']]) {
+      const { code, stderr } = await sluice(...parameters, '--folder', folder)
+      expect([code, unwrapped(stderr)]).toEqual([2, expect.stringContaining(`No collector has run on ${folder}.`)])
+      await expect(stat(folder)).rejects.toThrow('ENOENT')
+    }
+    expect((await sluice('token', '--create', '--folder', folder)).stdout).toMatch(/^slt1\./)
+    expect((await sluice('devices', '--folder', folder)).stdout).toContain('No device has enrolled.')
+  })
+
+  test('tells in words of the command line where it may listen', async () => {
+    const { code, stderr } = await sluice('--folder', await temporaryFolder(), '--listen', '0.0.0.0:8080')
+    expect([code, unwrapped(stderr)]).toEqual([2, expect.stringMatching(/--listen 0\.0\.0\.0:8080 .*--config/)])
+    expect(stderr).not.toContain('1:37')
+  })
+
+  test('ends with an error when its metrics cannot be told', async () => {
+    const folder = await temporaryFolder()
+    const running = await startProgram('--folder', join(folder, 'packs'), '--listen', '127.0.0.1:0')
+    onTestFinished(() => void running.child.kill('SIGKILL'))
+    await writeFile(join(folder, 'collector.yaml'), `folder: ./packs\nlisten: 127.0.0.1:0\nmetrics: { listen: "127.0.0.1:${new URL(running.url).port}" }\n`)
+    const { code, stderr, stdout } = await sluice('--config', join(folder, 'collector.yaml'))
+    expect([code, stdout]).toEqual([2, ''])
+    expect(unwrapped(stderr)).toContain('Another program listens there')
+  })
+
+  test('ends at once on a second signal', async () => {
+    const folder = await temporaryFolder()
+    await writeFile(join(folder, 'collector.yaml'), 'folder: ./packs\nlisten: 127.0.0.1:0\nlimits: { drain: 10m, slowBodyTime: 10m }\n')
+    const running = await startProgram('--config', join(folder, 'collector.yaml'))
+    onTestFinished(() => void running.child.kill('SIGKILL'))
+    const port = Number(new URL(running.url).port)
+    const open = await openRaw(port, 'POST /enrol HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{')
+    onTestFinished(() => void open.destroy())
+    await vi.waitFor(async () => { expect((await fetch(new URL('health', running.url))).status).toBe(200) }, waiting)
+    running.child.kill('SIGTERM')
+    await vi.waitFor(() => { expect(running.lines.at(-1)).toContain('collector.stopping') }, waiting)
+    const again = setInterval(() => { running.child.kill('SIGTERM') }, 300)
+    onTestFinished(() => { clearInterval(again) })
+    await once(running.child, 'exit')
+    expect(running.child.exitCode).toBe(1)
+    expect(running.lines.at(-1)).toContain('collector.stopping')
   })
 
   test('with a config file tells metrics to whoever may ask, and no device’s name', async () => {

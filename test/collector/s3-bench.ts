@@ -23,7 +23,7 @@ export interface S3Place {
   /** The logs there, seen by a way of their own. */
   readonly written: Destination
   /** Keys below `.collector/` of uploads and claims that are left. */
-  leftovers(): Promise<string[]>
+  readonly leftovers: () => Promise<string[]>
 }
 
 /** An empty place in a bucket of its own. */
@@ -45,7 +45,7 @@ export interface Running {
   readonly url: string
   readonly events: CollectorEvent[]
   /** A credential for a device, made once. */
-  credentialOf(device: string): Promise<string>
+  readonly credentialOf: (device: string) => Promise<string>
 }
 
 /** A collector on a store, with credentials for whatever device asks. The caller stops it. */

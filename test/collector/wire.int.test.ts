@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { connect } from 'node:net'
 import { describe, expect, test, vi } from 'vitest'
 import { uploadId } from '../../src/collector/upload-id.ts'
 import { packOf, type TestPack } from '../transfer/packs.ts'
@@ -104,6 +105,17 @@ describe('a connection that is cut', () => {
     expect(await bench.list('laptop-1')).toEqual([pack.name])
   })
 
+  test('right behind its bytes keeps them all', async () => {
+    const bench = await startBench()
+    const pack = packOf(1, randomBytes(100_000))
+    await bench.ask('', creation(pack))
+    const socket = connect(bench.collector.port, '127.0.0.1').on('error', () => undefined)
+    const head = await patchHead(bench, pack, `content-length: ${pack.sizeBytes}\r\n`)
+    socket.end(Buffer.concat([Buffer.from(head), pack.bytes.subarray(0, 50_000)]))
+    await vi.waitFor(async () => { expect(await offsetOf(bench, pack)).toBe(50_000) }, waiting)
+    expect(bench.events.filter(({ event }) => event === 'request.refused')).toEqual([])
+  })
+
   test('while it is silent gives way to the one that comes after it', async () => {
     const bench = await startBench()
     const pack = packOf(1, randomBytes(1 << 20))
@@ -141,6 +153,29 @@ describe('a slow client', () => {
     const head = (await patchHead(bench, pack, 'transfer-encoding: chunked\r\n')).replace(/Bearer \S+/, 'Bearer nobody')
     const answer = await sendRaw(bench.collector.port, `${head}5\r\nhello\r\n`)
     expect(statusesIn(answer)).toEqual([401])
+  })
+})
+
+describe('a request that nobody vouches for', () => {
+  const type = 'content-type: application/json\r\n'
+  test.each([
+    ['enrolment', 'POST /enrol', `${type}content-length: 100\r\n`, '{'],
+    ['enrolment in chunks', 'POST /enrol', `${type}transfer-encoding: chunked\r\n`, '1\r\n{\r\n'],
+    ['creation', 'POST /', `${type}content-length: 100\r\n`, '{'],
+    ['piece of another type', 'PATCH /uploads/x', `${type}content-length: 100\r\n`, '{'],
+    ['look at its health', 'GET /health', 'content-length: 100\r\n', ''],
+  ])('and does not end is cut: %s', async (_, request, headers, body) => {
+    const bench = await startBench({ limits: { bodyMs: 300 } })
+    const answer = await sendRaw(bench.collector.port, `${request} HTTP/1.1\r\nhost: x\r\n${headers}\r\n${body}`)
+    for (const status of statusesIn(answer)) expect(status).toBeLessThan(500)
+  })
+
+  test('is told when Node itself refuses it', async () => {
+    const bench = await startBench()
+    for (const raw of [`GET /health HTTP/1.1\r\nhost: x\r\nx-long: ${'x'.repeat(20_000)}\r\n\r\n`, 'nonsense\r\n\r\n']) {
+      await sendRaw(bench.collector.port, raw)
+      expect(bench.events.pop()).toEqual({ event: 'request.refused', code: 'request-invalid', address: '127.0.0.1' })
+    }
   })
 })
 

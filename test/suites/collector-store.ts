@@ -12,6 +12,10 @@ export interface StoreUnderTest {
   readonly reopen: () => Promise<CollectorStore>
   readonly list: (device: string) => Promise<PackName[]>
   readonly content: (name: PackName) => Promise<Buffer>
+  /** Leaves what a collector leaves that dies before it has put the pack it claimed a place for into the log. */
+  readonly claim: (pack: TestPack) => Promise<void>
+  /** What claims there are, as `<device>-<seq>`. */
+  readonly claims: () => Promise<string[]>
   readonly remove: () => Promise<void>
 }
 
@@ -110,6 +114,22 @@ export function describeCollectorStore(name: string, factory: () => Promise<Stor
       expect(await list('laptop-1')).toEqual([pack.name])
     })
 
+    test('sweeping finishes what a collector that died had claimed, unless it does not fit the log', async () => {
+      const { store, list, content, claim, claims } = await create()
+      const [first, second] = chainOf([randomBytes(1000), randomBytes(100_000)])
+      if (!first || !second) throw new Error('a chain of two')
+      await put(store, first)
+      await store.append(await store.begin(second.name, second.sizeBytes), 0, pieces(second))
+      const stray = packOf(1, randomBytes(1000), 'laptop-2', first)
+      for (const pack of [first, second, stray]) await claim(pack)
+      await claim({ ...first, name: { ...first.name, device: 'laptop-3' }, bytes: randomBytes(1000) })
+      await store.sweep()
+      expect(await list('laptop-1')).toEqual([first.name, second.name])
+      expect((await content(second.name)).equals(second.bytes)).toBe(true)
+      expect(await store.head('laptop-1')).toEqual(second.name)
+      expect([await claims(), await store.incoming()]).toEqual([['laptop-2-1', 'laptop-3-1'], []])
+    })
+
     test('an upload that is discarded is gone, and of another size begins anew', async () => {
       const { store } = await create()
       const pack = packOf(1, randomBytes(1000))
@@ -153,7 +173,8 @@ async function *pieces(pack: TestPack, from = 0, to = pack.sizeBytes): AsyncGene
   for (let at = from; at < to; at += 30_000) yield pack.bytes.subarray(at, Math.min(at + 30_000, to))
 }
 
-async function put(store: CollectorStore, pack: TestPack): Promise<void> {
+/** Sends a pack and commits it as a collector does; one that is refused is discarded. */
+export async function put(store: CollectorStore, pack: TestPack): Promise<void> {
   const incoming = await store.begin(pack.name, pack.sizeBytes)
   await store.append(incoming, 0, pieces(pack))
   const check = checkPack(pack.name)
