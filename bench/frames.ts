@@ -3,8 +3,10 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import sharp from 'sharp'
 import { decodeFrame, encodeFrame, indexed, type FrameEffort, type IndexedPicture } from '../src/compress/frames/codec.ts'
-import { frameName, pictureOf, samePicture } from '../src/compress/frames/picture.ts'
+import { frameBytes } from '../src/compress/frames/canonical.ts'
+import { pictureOf, samePicture } from '../src/compress/frames/picture.ts'
 import { readPng } from '../src/compress/frames/png.ts'
+import { sha256, toHex } from '../src/pack/sha256.ts'
 import { commonOptions, parseCount, progress, runProgram, say, writeResults } from './lib/program.ts'
 import { generatedSessions, recordedSession, type ScreenSession } from './lib/screen-sessions.ts'
 import { fixed, table, whole } from './lib/table.ts'
@@ -77,7 +79,7 @@ function measureSession(session: ScreenSession, effort: FrameEffort, window: num
     pngBytes += file.length
     const frame = reading.of(() => readPng(file))
     if (!frame) throw new Error('a screenshot that cannot be read')
-    const name = reading.of(() => frameName(frame).toString('hex'))
+    const name = reading.of(() => toHex(sha256(frameBytes(frame))))
     if (known.has(name)) continue
     if (known.size % run === 0) past = []
     known.add(name)

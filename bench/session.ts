@@ -10,15 +10,20 @@ import type { Contender, Job } from './lib/peers.ts'
 import { commonOptions, openWorkFolder, parseCount, progress, runProgram, say, writeResults } from './lib/program.ts'
 import { fixed, megabytes, ratio, table, whole } from './lib/table.ts'
 
-const usage = `node bench/session.ts --corpus DIR [--slices 20] [--only NAMES] [--keep]
+const usage = `node bench/session.ts --corpus DIR [--slices 20] [--pixels STREAMS] [--effort 6] [--only NAMES] [--keep]
 
 Plays a recorded session (DIR/timeline.jsonl and its files) into a folder in
 slices of equal time, with one incremental run of each contender after each.
+STREAMS: those that Sluice may restore pixel for pixel instead of byte for byte.
 NAMES: sluice, restic, borg-3, borg-19; on request: restic-max, rsync.`
 
 export interface SessionOptions {
   readonly corpus: Corpus
   readonly slices: number
+  /** Names of streams with `fidelity: pixels`. */
+  readonly pixels?: readonly string[]
+  /** The config's `effort` where it is not the default. */
+  readonly effort?: number | undefined
   readonly only: string | undefined
   readonly keep: boolean
 }
@@ -43,8 +48,9 @@ interface Entry {
 
 /** Measures a session, prints the table, and writes `bench/out/session.json`. */
 export async function session(options: SessionOptions): Promise<void> {
-  const { corpus, slices } = options
-  const { chosen, versions, missing } = await chooseContenders(contenders(corpus.streams), options.only)
+  const { corpus, slices, pixels = [], effort } = options
+  const streams = corpus.streams.map((stream) => (pixels.includes(stream.name) ? { ...stream, fidelity: 'pixels' as const } : stream))
+  const { chosen, versions, missing } = await chooseContenders(contenders(streams, effort), options.only)
   for (const line of missing) say(line)
   if (!hasGnuTime) say('no peak memory column: apt-get install time')
   using work = openWorkFolder(options.keep)
@@ -60,7 +66,7 @@ export async function session(options: SessionOptions): Promise<void> {
   progress('')
   print(corpus, slices, rows)
   for (const { contender, failure } of entries) if (failure) say(`${contender.name} FAILED: ${failure}`)
-  writeResults('session', versions, { corpusBytes: corpus.rawBytes, slices, rows })
+  writeResults('session', versions, { corpusBytes: corpus.rawBytes, slices, pixels, effort, rows })
   if (entries.some(({ failure }) => failure)) process.exitCode = 1
 }
 
@@ -137,10 +143,13 @@ if (import.meta.main) {
   await runProgram(usage, async (args) => {
     const { values } = parseArgs({
       args,
-      options: { ...commonOptions, corpus: { type: 'string' }, slices: { type: 'string', default: '20' } },
+      options: {
+        ...commonOptions, corpus: { type: 'string' }, slices: { type: 'string', default: '20' }, pixels: { type: 'string', default: '' },
+        effort: { type: 'string' },
+      },
     })
     if (values.corpus === undefined) throw new Error('name the folder of a recorded session with --corpus DIR')
     const slices = parseCount('slices', values.slices)
-    await session({ corpus: openCorpus(values.corpus), slices, only: values.only, keep: values.keep })
+    await session({ corpus: openCorpus(values.corpus), slices, pixels: values.pixels.split(','), effort: values.effort === undefined ? undefined : parseCount('effort', values.effort), only: values.only, keep: values.keep })
   })
 }

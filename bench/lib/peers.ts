@@ -41,9 +41,9 @@ export interface Contender extends Installed {
 }
 
 /** Sluice with the given streams, and the peers. */
-export function contenders(streams: readonly StreamConfig[]): Contender[] {
+export function contenders(streams: readonly StreamConfig[], effort?: number): Contender[] {
   return [
-    sluiceContender(streams),
+    sluiceContender(streams, effort),
     restic('restic', []),
     { ...restic('restic-max', ['--compression', 'max']), onRequest: true },
     borg(3),

@@ -4,13 +4,14 @@ import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { measureOk } from './measure.ts'
 import type { Contender } from './peers.ts'
-import { bytesBelow, compareTrees } from './trees.ts'
+import { bytesBelow, compareTrees, sameBytes, samePixels } from './trees.ts'
 
 /** A stream as the config file has it; `folder` is relative to the bench's source folder. */
 export interface StreamConfig {
   readonly name: string
   readonly folder: string
   readonly files: 'append' | 'whole'
+  readonly fidelity?: 'bytes' | 'pixels'
 }
 
 const project = join(import.meta.dirname, '..', '..')
@@ -44,7 +45,7 @@ export interface SluicePlaces {
  * a bench gives the same figures on a laptop that is unplugged.
  */
 export async function writeSluiceConfig(
-  source: string, work: string, streams: readonly StreamConfig[], { sensors }: { readonly sensors: boolean },
+  source: string, work: string, streams: readonly StreamConfig[], { sensors, effort }: { readonly sensors: boolean; readonly effort?: number | undefined },
 ): Promise<SluicePlaces> {
   const places = { config: join(work, 'config.yaml'), destination: join(work, 'destination'), home: join(work, 'home') }
   await mkdir(places.home)
@@ -52,7 +53,8 @@ export async function writeSluiceConfig(
   const config = {
     device,
     state: join(work, 'state'),
-    streams: streams.map(({ name, folder, files }) => ({ name, path: join(source, folder), purpose: 'benchmark', files })),
+    streams: streams.map(({ name, folder, files, fidelity = 'bytes' }) => ({ name, path: join(source, folder), purpose: 'benchmark', files, fidelity })),
+    ...(effort !== undefined && { effort }),
     destination: `file://${places.destination}`,
     ...(sensors ? {} : { conditions: { power: 'mains', network: 'free' } }),
   }
@@ -61,13 +63,13 @@ export async function writeSluiceConfig(
 }
 
 /** Sluice as a contender: `run --once` for each run, `pull` and a comparison of every byte to verify. */
-export function sluiceContender(streams: readonly StreamConfig[]): Contender {
+export function sluiceContender(streams: readonly StreamConfig[], effort?: number): Contender {
   return {
     name: 'sluice',
     install: 'cli/launch.mjs is missing from this tree',
     version: sluiceVersion,
     start: async ({ source, work }) => {
-      const { config, destination, home } = await writeSluiceConfig(source, work, streams, { sensors: false })
+      const { config, destination, home } = await writeSluiceConfig(source, work, streams, { sensors: false, effort })
       const env = { HOME: home }
       return {
         run: () => measureOk({ argv: sluiceArgv('run', '--config', config, '--once'), env }),
@@ -84,15 +86,17 @@ export function sluiceContender(streams: readonly StreamConfig[]): Contender {
 
 async function compareStreams(streams: readonly StreamConfig[], source: string, out: string): Promise<string> {
   const metadata: string[] = []
-  for (const { name, folder } of streams) {
+  for (const { name, folder, fidelity } of streams) {
     const pulled = [join(out, name), join(out, device, name)].find((path) => existsSync(path))
     if (pulled === undefined) throw new Error(`stream ${name} is missing from what sluice pull wrote`)
-    const difference = await compareTrees(join(source, folder), pulled)
+    const difference = await compareTrees(join(source, folder), pulled, fidelity === 'pixels' ? samePixels : sameBytes)
     if (difference.content.length > 0) {
       throw new Error(`stream ${name}: sluice pull differs from the source\n${difference.content.slice(0, 5).join('\n')}`)
     }
     metadata.push(...difference.metadata)
   }
   const times = metadata.length === 0 ? 'modes and times too' : `${metadata.length} modes or times differ`
-  return `sluice pull equals the source byte for byte; ${times}`
+  const pixels = streams.filter(({ fidelity }) => fidelity === 'pixels').map(({ name }) => name)
+  const except = pixels.length === 0 ? '' : `, ${pixels.join(' and ')} pixel for pixel as sharp reads them`
+  return `sluice pull equals the source byte for byte${except}; ${times}`
 }

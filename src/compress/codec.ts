@@ -1,5 +1,5 @@
-/** Codec numbers as the pack format stores them (docs/format.md). */
-export const codecIds = { raw: 0, zstd: 1 } as const
+/** Codec numbers as the pack format stores them (docs/format.md): `frame` holds one picture, `lines` columns of JSON lines. */
+export const codecIds = { raw: 0, zstd: 1, frame: 2, lines: 3 } as const
 export type CodecId = (typeof codecIds)[keyof typeof codecIds]
 
 /**

@@ -41,6 +41,13 @@ export function checkFrame(stored: Uint8Array, { rawBytes, reference }: Decompre
   if (frame.windowBytes > 2 ** windowLog) throw codecFailed(`the frame asks for a window of ${frame.windowBytes} bytes`)
 }
 
+/** How many bytes a frame says it holds; `checkFrame` proves it. Throws `codec-failed`, also above what a block may hold. */
+export function contentBytesOf(stored: Uint8Array): number {
+  const { contentBytes } = readFrame(stored)
+  if (contentBytes > maxBlockBytes) throw codecFailed(`a block cannot have ${contentBytes} bytes`)
+  return contentBytes
+}
+
 /**
  * The reference as both sides hand it to zstd; undefined when there is none. One that begins with a trained
  * dictionary's magic number would be parsed as one, and refused when it is not: it goes in without its first byte.

@@ -1,5 +1,5 @@
 import type { Stream } from '../capture/stream.ts'
-import type { Cursor } from '../capture/take.ts'
+import type { Cursor, FileFacts } from '../capture/take.ts'
 import type { FileVersion } from '../pack/versions.ts'
 import { closeSync, readSync } from 'node:fs'
 import { factsOf } from '../capture/facts.ts'
@@ -8,6 +8,7 @@ import { openFile, realFolder } from '../capture/open-file.ts'
 import { keyOf } from '../capture/path-key.ts'
 import { chunkerStart } from '../pack/chunker.ts'
 import { segmentChunks } from '../pack/device-log.ts'
+import { isFileOfFrame, maxPictureFileBytes } from '../pack/frame-chunk.ts'
 import { chunkNameOf } from '../pack/sha256.ts'
 
 /** Cursors for the capture files that still begin with (`append`) or are (`whole`) what the packs hold of them. Newest first. */
@@ -33,18 +34,9 @@ function prove(stream: Stream, root: string, version: FileVersion): Cursor | und
   try {
     const facts = factsOf(file.stats)
     const whole = stream.files === 'whole'
-    if (whole ? facts.sizeBytes !== version.bytes : facts.sizeBytes < version.bytes) return undefined
     const rolling = new RollingFingerprint()
-    let offset = 0
-    for (const segment of version.segments) {
-      for (const chunk of segmentChunks(segment)) {
-        const bytes = Buffer.allocUnsafe(chunk.bytes)
-        if (readSync(file.fd, bytes, 0, chunk.bytes, offset) !== chunk.bytes) return undefined
-        if (Buffer.compare(chunkNameOf(bytes, segment.chunkKey), chunk.hash) !== 0) return undefined
-        rolling.push(bytes)
-        offset += chunk.bytes
-      }
-    }
+    const offset = version.isFrame ? proveFrame(file.fd, facts, version, rolling) : proveBytes(file.fd, facts, version, rolling)
+    if (offset === undefined || (whole && facts.sizeBytes !== offset)) return undefined
     return {
       stream: stream.name, path: version.path, fileId: version.segments[0]?.entry.fileId ?? new Uint8Array(8),
       offset, complete: whole, fingerprint: rolling.value(), chunker: chunkerStart,
@@ -54,4 +46,30 @@ function prove(stream: Stream, root: string, version: FileVersion): Cursor | und
   } finally {
     closeSync(file.fd)
   }
+}
+
+/** The bytes for which the file is what the version says; undefined when it does not begin with all of it. */
+function proveBytes(fd: number, facts: FileFacts, version: FileVersion, rolling: RollingFingerprint): number | undefined {
+  if (facts.sizeBytes < version.bytes) return undefined
+  let offset = 0
+  for (const segment of version.segments) {
+    for (const chunk of segmentChunks(segment)) {
+      const bytes = Buffer.allocUnsafe(chunk.bytes)
+      if (readSync(fd, bytes, 0, chunk.bytes, offset) !== chunk.bytes) return undefined
+      if (Buffer.compare(chunkNameOf(bytes, segment.chunkKey), chunk.hash) !== 0) return undefined
+      rolling.push(bytes)
+      offset += chunk.bytes
+    }
+  }
+  return offset
+}
+
+function proveFrame(fd: number, { sizeBytes }: FileFacts, { segments }: FileVersion, rolling: RollingFingerprint): number | undefined {
+  const [segment] = segments.slice(-1)
+  const [name] = segment ? segmentChunks(segment) : []
+  if (!segment || !name || sizeBytes > maxPictureFileBytes) return undefined
+  const bytes = Buffer.allocUnsafe(sizeBytes)
+  if (readSync(fd, bytes, 0, sizeBytes, 0) !== sizeBytes || !isFileOfFrame(bytes, name, segment.chunkKey)) return undefined
+  rolling.push(bytes)
+  return sizeBytes
 }

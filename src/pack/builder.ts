@@ -1,13 +1,16 @@
 import type { Stream } from '../capture/stream.ts'
+import type { PackedBlock } from '../compress/choose.ts'
 import type { Codec } from '../compress/codec.ts'
+import type { BlockCoder } from './block-coder.ts'
+import type { FramePlace, KeptFrame } from './frame-run.ts'
 import type { Lineage } from './lineage.ts'
-import type { ReferencePolicy } from './reference-policy.ts'
 import type { ChunkName, ChunkRun, Manifest, ManifestBlock, ManifestEntry, ManifestStream } from './manifest.ts'
 import { createHash } from 'node:crypto'
-import { compressBlock, type PackedBlock } from '../compress/choose.ts'
-import { maxBlockBytes } from '../compress/codec.ts'
+import type { IndexedPicture } from '../compress/frames/codec.ts'
+import { codecIds, maxBlockBytes } from '../compress/codec.ts'
 import { encodeTail } from './body.ts'
-import { extend, maxLineageDepth } from './lineage.ts'
+import { keepFrame, placeOf } from './frame-run.ts'
+import { extend } from './lineage.ts'
 import { fileIdBytes, maxManifestBytes } from './manifest.ts'
 import { keyOf } from './sha256.ts'
 
@@ -23,13 +26,13 @@ export interface BuilderPast {
   hasChunk(hash: Uint8Array): boolean
   nextOrdinal(stream: string): number
   lineage(stream: string): Lineage | undefined
+  frames(stream: string): Promise<readonly KeptFrame[]>
 }
 
 export interface BuilderOptions {
   readonly past: BuilderPast
   readonly zstd: Codec
-  readonly level: number
-  readonly references: ReferencePolicy
+  readonly blocks: BlockCoder
   /** Appends to the body. */
   readonly write: (bytes: Uint8Array) => Promise<void>
 }
@@ -45,6 +48,16 @@ export interface BuiltBody {
   readonly chunks: Iterable<Uint8Array>
   readonly ordinals: ReadonlyMap<string, number>
   readonly lineages: ReadonlyMap<string, Lineage>
+  readonly frames: ReadonlyMap<string, readonly KeptFrame[]>
+}
+
+/** A frame as it goes into a block. */
+export interface CodedFrame {
+  readonly name: ChunkName
+  readonly bytes: Uint8Array
+  /** Those that it was made from, in the order in which its code names them. */
+  readonly references: readonly FramePlace[]
+  readonly indexed: IndexedPicture
 }
 
 interface OpenBlock {
@@ -70,6 +83,7 @@ export class PackBuilder {
   readonly #storedHashes: Uint8Array[] = []
   readonly #external = new Map<string, { readonly index: number; readonly name: ChunkName }>()
   readonly #lineages = new Map<string, Lineage>()
+  readonly #frames = new Map<string, readonly KeptFrame[]>()
   readonly #ordinals = new Map<string, number>()
   #entry: DraftEntry | undefined
   #block: OpenBlock | undefined
@@ -93,13 +107,18 @@ export class PackBuilder {
     return this.#blockBytes + (this.#block?.bytes ?? 0) + this.#manifestBytes
   }
 
+  /** What the epoch's chunks are named with. */
+  get chunkKey(): Uint8Array | undefined {
+    return this.#options.past.chunkKey
+  }
+
   /** The manifest is near its limit: seal now. */
   get manifestFull(): boolean {
     return this.#manifestBytes > maxManifestBytes * 0.75
   }
 
-  beginEntry(stream: Stream, entry: Omit<ManifestEntry, 'stream' | 'runs' | 'complete'>): void {
-    this.#entry = { ...entry, complete: false, stream: this.#streamIndex(stream), runs: [] }
+  beginEntry(stream: Stream, entry: Omit<ManifestEntry, 'stream' | 'runs' | 'complete' | 'isFrame'>): void {
+    this.#entry = { ...entry, complete: false, isFrame: false, stream: this.#streamIndex(stream), runs: [] }
     this.#manifestBytes += entry.path.length + fileIdBytes + 24
   }
 
@@ -127,6 +146,36 @@ export class PackBuilder {
   knows(hash: Uint8Array): boolean {
     const key = keyOf(hash)
     return this.#stored.has(key) || this.#external.has(key) || this.#options.past.hasChunk(hash)
+  }
+
+  /** The block that the stream's next frame would stand in, and the frames that it may be made from. */
+  async nextFrame(stream: Stream): Promise<{ readonly ordinal: number; readonly kept: readonly KeptFrame[] }> {
+    await this.#closeBlock()
+    if (this.#inFlight.length >= maxInFlight) await this.#inFlight.shift()
+    const { past } = this.#options
+    const kept = this.#frames.get(stream.name) ?? (await past.frames(stream.name))
+    return { ordinal: this.#nextOrdinal(stream.name), kept }
+  }
+
+  /** Stores a frame, in the block that `nextFrame` told. */
+  addFrame(stream: Stream, { name, bytes, references, indexed }: CodedFrame, kept: readonly KeptFrame[]): void {
+    const ordinal = this.#takeOrdinal(stream.name)
+    const frameDistances = references.map((reference) => ordinal - reference.ordinal)
+    const shape = { stream: this.#streamIndex(stream), ordinal, referenceDistance: 0, chunks: [name], frameDistances }
+    this.#write(shape, bytes.length, Promise.resolve({ codec: codecIds.frame, bytes }))
+    this.#frames.set(stream.name, keepFrame(kept, { ...placeOf(ordinal, references), indexed }))
+    this.#stored.set(keyOf(name.hash), this.#storedHashes.push(name.hash) - 1)
+    this.#manifestBytes += name.hash.length + 6
+  }
+
+  /** The open entry's file of `fileBytes` is the picture that a frame already stored here or earlier is. */
+  useFrame({ hash, bytes }: ChunkName, fileBytes: number, isNew: boolean): void {
+    if (!this.#entry) throw new Error('a frame without an entry')
+    this.#entry = { ...this.#entry, isFrame: true }
+    this.#rawBytes += fileBytes
+    if (isNew) this.#newBytes += fileBytes
+    const key = keyOf(hash)
+    this.#reference(this.#stored.get(key) ?? this.#externalIndex(key, hash, bytes))
   }
 
   /** Adds a chunk to the open entry. `bytes` may be reused by the caller afterwards. */
@@ -172,48 +221,48 @@ export class PackBuilder {
     }
   }
 
+  #nextOrdinal(stream: string): number {
+    return this.#ordinals.get(stream) ?? this.#options.past.nextOrdinal(stream)
+  }
+
+  #takeOrdinal(stream: string): number {
+    const ordinal = this.#nextOrdinal(stream)
+    this.#ordinals.set(stream, ordinal + 1)
+    return ordinal
+  }
+
   async #closeBlock(): Promise<void> {
     const block = this.#block
     if (!block) return
     this.#block = undefined
     const name = block.stream.name
     const raw = block.raw.subarray(0, block.bytes)
-    const ordinal = this.#ordinals.get(name) ?? this.#options.past.nextOrdinal(name)
-    this.#ordinals.set(name, ordinal + 1)
+    const ordinal = this.#takeOrdinal(name)
     if (this.#inFlight.length >= maxInFlight) await this.#inFlight.shift()
-    const { lineage, packed } = await this.#compress(name, raw)
-    this.#lineages.set(name, { ordinal, depth: lineage ? lineage.depth + 1 : 0, content: extend(lineage?.content, raw) })
-    const index = this.#blocks.length
+    const { past, blocks } = this.#options
+    const { lineage, content, model, packed } = await blocks.code(name, raw, this.#lineages.get(name) ?? past.lineage(name))
+    this.#lineages.set(name, {
+      ordinal, depth: lineage ? lineage.depth + 1 : 0, chainBytes: (lineage?.chainBytes ?? 0) + raw.length,
+      content: extend(lineage?.content, content), ...(model && { model }),
+    })
     const referenceDistance = lineage ? ordinal - lineage.ordinal : 0
-    const shape = { stream: this.#streamIndex(block.stream), ordinal, referenceDistance, chunks: block.chunks }
-    this.#blocks.push({ ...shape, codec: 0, storedBytes: raw.length })
-    this.#blockBytes += raw.length
+    this.#write({ stream: this.#streamIndex(block.stream), ordinal, referenceDistance, chunks: block.chunks }, raw.length, packed)
+  }
+
+  /** Several blocks may be under way; they are written in the order in which they came here. Until then they count as `bytes`. */
+  #write(shape: Omit<ManifestBlock, 'codec' | 'storedBytes'>, bytes: number, packed: Promise<PackedBlock>): void {
+    const index = this.#blocks.length
+    this.#blocks.push({ ...shape, codec: codecIds.raw, storedBytes: bytes })
+    this.#blockBytes += bytes
     this.#manifestBytes += 12
-    // Several blocks may be under way; they are written in the order in which they were closed.
-    this.#writing = Promise.all([this.#writing, packed]).then(async ([, { codec, bytes }]) => {
-      this.#blocks[index] = { ...shape, codec, storedBytes: bytes.length }
-      this.#blockBytes += bytes.length - raw.length
-      this.#hash.update(bytes)
-      await this.#options.write(bytes)
+    this.#writing = Promise.all([this.#writing, packed]).then(async ([, { codec, bytes: stored }]) => {
+      this.#blocks[index] = { ...shape, codec, storedBytes: stored.length }
+      this.#blockBytes += stored.length - bytes
+      this.#hash.update(stored)
+      await this.#options.write(stored)
     })
     this.#writing.catch(() => undefined) // thrown where it is awaited
     this.#inFlight.push(this.#writing)
-  }
-
-  /** Starts compressing a block, against the stream's lineage where there is one and it pays. */
-  async #compress(stream: string, raw: Uint8Array): Promise<{ readonly lineage?: Lineage; readonly packed: Promise<PackedBlock> }> {
-    const { zstd, level, past, references } = this.#options
-    const known = this.#lineages.get(stream) ?? past.lineage(stream)
-    const lineage = known && known.depth < maxLineageDepth ? known : undefined
-    const alone = (): Promise<PackedBlock> => compressBlock(zstd, raw, { level })
-    if (!lineage) return { packed: alone() }
-    const against = (): Promise<PackedBlock> => compressBlock(zstd, raw, { level, reference: lineage.content })
-    const phase = raw.length < maxBlockBytes / 2 ? 'use' : references.next(stream)
-    if (phase === 'use') return { lineage, packed: against() }
-    if (phase === 'skip') return { packed: alone() }
-    const [without, withIt] = await Promise.all([alone(), against()])
-    references.record(stream, without.bytes.length, withIt.bytes.length)
-    return { lineage, packed: Promise.resolve(withIt) }
   }
 
   /** Resolves when nothing is being compressed or written any more, whether that went well or not. */
@@ -249,6 +298,7 @@ export class PackBuilder {
       chunks: this.#storedHashes,
       ordinals: this.#ordinals,
       lineages: this.#lineages,
+      frames: this.#frames,
     }
   }
 }

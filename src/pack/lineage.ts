@@ -1,7 +1,9 @@
 import { maxReferenceBytes } from '../compress/codec.ts'
 
-/** Longest chain of blocks that must be decoded before one: bounds what reading a single file can cost. */
-export const maxLineageDepth = 64
+/** Longest chain of blocks that must be decoded before one … */
+export const maxLineageDepth = 512
+/** … and most raw bytes of all of them together: both bound what reading a single file can cost. */
+export const maxChainBytes = 64 << 20
 
 /**
  * What the next block of a stream can be compressed against: the content of block `ordinal` and, as far as
@@ -11,7 +13,17 @@ export interface Lineage {
   readonly ordinal: number
   /** Blocks behind `ordinal` that must be decoded first. */
   readonly depth: number
+  /** Raw bytes of them and of block `ordinal`. */
+  readonly chainBytes: number
+  /** What went into zstd: of blocks of JSON lines their columns, of others their raw bytes. */
   readonly content: Uint8Array
+  /** What the last block of JSON lines in the chain left for the next one. */
+  readonly model?: Uint8Array
+}
+
+/** Whether a block of `rawBytes` may continue `lineage`. */
+export function mayContinue({ depth, chainBytes }: Pick<Lineage, 'depth' | 'chainBytes'>, rawBytes: number): boolean {
+  return depth < maxLineageDepth && chainBytes + rawBytes <= maxChainBytes
 }
 
 /** The content that a block with `raw` leaves for the next one when it was compressed against `reference`. */

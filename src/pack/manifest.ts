@@ -1,8 +1,10 @@
 import type { CodecId } from '../compress/codec.ts'
 import type { Fidelity, FileKind } from '../capture/stream.ts'
 import { codecIds, maxBlockBytes } from '../compress/codec.ts'
+import { maxFrameBytes } from '../compress/frames/frame.ts'
 import { ByteReader, ByteWriter } from './bytes.ts'
 import { chunkSizes } from './chunker.ts'
+import { maxFrameDistance, maxFrameReferences, maxStoredFrameBytes } from './frame-run.ts'
 import { hashBytes, isDeviceName } from './header.ts'
 
 export const epochBytes = 8
@@ -46,6 +48,8 @@ export interface ManifestBlock {
   readonly codec: CodecId
   readonly storedBytes: number
   readonly chunks: readonly ChunkName[]
+  /** Of a frame: how many blocks before this one those stand that it is made from, in the order of its code. */
+  readonly frameDistances?: readonly number[]
 }
 
 /** `count` chunks beginning at `first`: below the number of stored chunks they are in this pack, above in `external`. */
@@ -61,6 +65,8 @@ export interface ManifestEntry {
   readonly fileId: Uint8Array
   /** The file's last segment of a complete `whole` version. */
   readonly complete: boolean
+  /** Its only chunk is a frame: the file is a PNG with that picture. */
+  readonly isFrame: boolean
   readonly mode: number
   readonly modifiedUs: number
   readonly offset: number
@@ -112,6 +118,10 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
     writer.varint(block.storedBytes)
     writer.varint(block.chunks.length)
     for (const chunk of block.chunks) writer.varint(chunk.bytes)
+    if (block.codec !== codecIds.frame) continue
+    const { frameDistances = [] } = block
+    writer.varint(frameDistances.length)
+    for (const distance of frameDistances) writer.varint(distance)
   }
   writer.varint(manifest.external.length)
   for (const chunk of manifest.external) writer.varint(chunk.bytes)
@@ -126,7 +136,7 @@ function encodeEntry(writer: ByteWriter, entry: ManifestEntry): void {
   writer.varint(entry.stream)
   writer.sized(entry.path)
   writer.bytes(entry.fileId)
-  writer.byte(entry.complete ? 1 : 0)
+  writer.byte((entry.complete ? 1 : 0) + (entry.isFrame ? 2 : 0))
   writer.varint(entry.mode)
   writer.varint(zigzag(Math.max(-farthestUs, Math.min(farthestUs, entry.modifiedUs))))
   writer.varint(entry.offset)
@@ -159,7 +169,7 @@ export function decodeManifest(bytes: Uint8Array, blocksBytes: number): Manifest
     return shape
   })
   const stored = lengths.length
-  for (let left = chunkCount(reader, lengths.length); left > 0; left--) lengths.push(chunkSize(reader))
+  for (let left = chunkCount(reader, lengths.length); left > 0; left--) lengths.push(chunkSize(reader, maxFrameBytes))
   const entries = Array.from({ length: reader.count('entries', fileIdBytes + 8, maxManifestBytes) }, () =>
     decodeEntry(reader, streams.length, lengths),
   )
@@ -205,8 +215,8 @@ function chunkCount(reader: ByteReader, before: number): number {
   return (before + count) * hashBytes <= reader.remaining ? count : reader.fail('more chunks than hashes')
 }
 
-function chunkSize(reader: ByteReader): number {
-  const size = reader.varint('chunk size', maxBlockBytes)
+function chunkSize(reader: ByteReader, most: number): number {
+  const size = reader.varint('chunk size', most)
   return size > 0 ? size : reader.fail('empty chunk')
 }
 
@@ -217,12 +227,20 @@ function decodeBlock(reader: ByteReader, streams: number, before: readonly numbe
   const ordinal = reader.varint('block ordinal')
   const referenceDistance = reader.varint('reference distance', ordinal)
   const codec = oneOf(reader, 'codec', Object.values(codecIds))
-  const storedBytes = reader.varint('stored size', maxBlockBytes)
-  const sizes = Array.from({ length: chunkCount(reader, before.length) }, () => chunkSize(reader))
+  const isFrame = codec === codecIds.frame
+  const storedBytes = reader.varint('stored size', isFrame ? maxStoredFrameBytes : maxBlockBytes)
+  const mostRaw = isFrame ? maxFrameBytes : maxBlockBytes
+  const sizes = Array.from({ length: chunkCount(reader, before.length) }, () => chunkSize(reader, mostRaw))
   const raw = sizes.reduce((sum, size) => sum + size, 0)
-  if (sizes.length === 0 || raw > maxBlockBytes) reader.fail(`block of ${sizes.length} chunks, ${raw} bytes`)
+  if (sizes.length === 0 || raw > mostRaw) reader.fail(`block of ${sizes.length} chunks, ${raw} bytes`)
   if (codec === codecIds.raw && storedBytes !== raw) reader.fail('raw block of another size')
-  return { stream, ordinal, referenceDistance, codec, storedBytes, sizes }
+  if (isFrame && (sizes.length > 1 || referenceDistance > 0)) reader.fail('a block of more than one frame')
+  const shape = { stream, ordinal, referenceDistance, codec, storedBytes, sizes }
+  if (!isFrame) return shape
+  const frameDistances = Array.from({ length: reader.varint('frame references', maxFrameReferences) }, () =>
+    reader.varint('frame distance', Math.min(ordinal, maxFrameDistance)) || reader.fail('a frame made from itself'),
+  )
+  return { ...shape, frameDistances }
 }
 
 function decodeEntry(reader: ByteReader, streams: number, lengths: readonly number[]): ManifestEntry {
@@ -231,8 +249,9 @@ function decodeEntry(reader: ByteReader, streams: number, lengths: readonly numb
   const problem = pathProblem(path)
   if (problem) reader.fail(`path ${problem}`)
   const fileId = reader.bytes(fileIdBytes, 'file id')
-  const complete = reader.byte('flags')
-  if (complete > 1) reader.fail('unknown flags')
+  const flags = reader.byte('flags')
+  if (flags > 3) reader.fail('unknown flags')
+  const [complete, isFrame] = [(flags & 1) !== 0, (flags & 2) !== 0]
   const mode = reader.varint('mode', 0o7777)
   const modifiedUs = unzigzag(reader.varint('modification time'))
   const offset = reader.varint('offset')
@@ -240,7 +259,8 @@ function decodeEntry(reader: ByteReader, streams: number, lengths: readonly numb
     const first = reader.varint('run start', lengths.length)
     return { first, count: reader.varint('run length', lengths.length - first) }
   })
-  return { stream, path, fileId, complete: complete === 1, mode, modifiedUs, offset, runs }
+  if (isFrame && (!complete || offset > 0 || runs.length !== 1 || runs[0]?.count !== 1)) reader.fail('a frame that is no whole file')
+  return { stream, path, fileId, complete, isFrame, mode, modifiedUs, offset, runs }
 }
 
 /** Why `path` may not name a file below a folder, or undefined when it may. */

@@ -7,12 +7,15 @@ import type { Emit } from '../observe/events.ts'
 import type { ChunkerState } from './chunker.ts'
 import type { AgeWriter, Sealer } from './encryption.ts'
 import { fingerprintBytes } from '../capture/fingerprint.ts'
+import { frameEffort } from '../compress/frames/proven.ts'
 import { SluiceError } from '../observe/error.ts'
+import { BlockCoder } from './block-coder.ts'
 import { PackBuilder } from './builder.ts'
 import { chunkSizes, chunkerStart } from './chunker.ts'
-import { FileCuts } from './cuts.ts'
+import { FilePacking } from './file-packing.ts'
+import { maxPictureFileBytes } from './frame-chunk.ts'
+import { FramePacker } from './frame-packer.ts'
 import { epochBytes } from './manifest.ts'
-import { ReferencePolicy } from './reference-policy.ts'
 import { chunkNameOf, sha256, toHex } from './sha256.ts'
 
 export interface PackerOptions {
@@ -65,10 +68,11 @@ interface Draft {
 /** Turns capture files into sealed packs in the spool, one queue at a time. */
 export class Packer {
   readonly #options: PackerOptions
-  readonly #references = new ReferencePolicy()
+  readonly #coders: Coders
 
   constructor(options: PackerOptions) {
     this.#options = options
+    this.#coders = { blocks: new BlockCoder(options.zstd, options.level), frames: new FramePacker(frameEffort(options.level)) }
   }
 
   /**
@@ -76,7 +80,7 @@ export class Packer {
    * as if it had not been read. Errors: `spool-full`, `state-full`, `aborted`, …
    */
   async pack(queue: string, takes: AsyncIterable<FileTake>, callbacks: PackCallbacks): Promise<void> {
-    const run = new PackRun(this.#options, this.#references, queue, callbacks)
+    const run = new PackRun(this.#options, this.#coders, queue, callbacks)
     try {
       for await (const take of takes) {
         await using open = take
@@ -92,9 +96,26 @@ export class Packer {
   }
 }
 
+/** What the streams' blocks and pictures are coded with; it learns what pays. */
+interface Coders {
+  readonly blocks: BlockCoder
+  readonly frames: FramePacker
+}
+
+function mayBeFrame({ stream, startOffset, facts: { sizeBytes } }: FileTake): boolean {
+  const isPicture = stream.fidelity === 'pixels' && stream.files === 'whole' && startOffset === 0
+  return isPicture && sizeBytes > 0 && sizeBytes <= maxPictureFileBytes
+}
+
+async function whole(buffers: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const parts: Buffer[] = []
+  for await (const buffer of buffers) parts.push(Buffer.from(buffer))
+  return Buffer.concat(parts)
+}
+
 class PackRun {
   readonly #options: PackerOptions
-  readonly #references: ReferencePolicy
+  readonly #coders: Coders
   readonly #queue: string
   readonly #callbacks: PackCallbacks
   readonly #carry = Buffer.allocUnsafe(chunkSizes.most)
@@ -102,9 +123,9 @@ class PackRun {
   /** Capture has let go of them, and no sealed pack holds all of them yet. */
   #unsealed: Pick<FileTake, 'stream' | 'path'>[] = []
 
-  constructor(options: PackerOptions, references: ReferencePolicy, queue: string, callbacks: PackCallbacks) {
+  constructor(options: PackerOptions, coders: Coders, queue: string, callbacks: PackCallbacks) {
     this.#options = options
-    this.#references = references
+    this.#coders = coders
     this.#queue = queue
     this.#callbacks = callbacks
   }
@@ -137,7 +158,7 @@ class PackRun {
   }
 
   async #newDraft(): Promise<Draft> {
-    const { journal, spool, lineages, zstd, level, sealer } = this.#options
+    const { journal, spool, lineages, zstd, sealer } = this.#options
     const epoch = this.#epoch()
     const sealNumber = journal.nextSealNumber()
     const chunkKey = sealer?.chunkKey(epoch)
@@ -148,8 +169,7 @@ class PackRun {
     })
     const builder = new PackBuilder({
       zstd,
-      level,
-      references: this.#references,
+      blocks: this.#coders.blocks,
       write: (bytes) => (age ?? file).write(bytes),
       past: {
         epoch,
@@ -158,6 +178,7 @@ class PackRun {
         hasChunk: (hash) => journal.hasChunk(epoch, hash),
         nextOrdinal: (stream) => journal.nextOrdinal(epoch, stream),
         lineage: (stream) => lineages.get(epoch, stream),
+        frames: (stream) => lineages.frames(epoch, stream, journal.nextOrdinal(epoch, stream)),
       },
     })
     return { epoch, sealNumber, chunkKey, builder, file, age, cursors: [], knownFiles: [] }
@@ -180,12 +201,27 @@ class PackRun {
 
   async #packFile(take: FileTake): Promise<void> {
     await this.#open(take)
-    const packing = new FilePacking(take, this.#knownCuts(take), this.#carry)
-    this.#begin(take, packing.offset)
+    this.#begin(take, take.startOffset)
+    if (!mayBeFrame(take)) return this.#packBytes(take, this.#read(take))
+    const file = await whole(this.#read(take))
+    // Asked before the work is done: a file that changed meanwhile is taken again.
+    if (!(await take.unchanged())) return this.#torn(take)
+    if (this.#draft && (await this.#coders.frames.pack(this.#draft.builder, take.stream, file))) return this.#packed(take, file.length, chunkerStart)
+    await this.#packBytes(take, [file])
+  }
+
+  async *#read(take: FileTake): AsyncIterable<Uint8Array> {
     for await (const buffer of take.read()) {
       if (this.#callbacks.signal?.aborted) throw new SluiceError('aborted', 'packing was stopped')
       this.#callbacks.onRead?.(buffer.length)
       await this.#callbacks.rest?.()
+      yield buffer
+    }
+  }
+
+  async #packBytes(take: FileTake, buffers: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
+    const packing = new FilePacking(take, this.#knownCuts(take), this.#carry)
+    for await (const buffer of buffers) {
       for (const chunk of packing.feed(buffer, (bytes) => this.#knownHash(bytes))) {
         await this.#add(take, chunk.bytes, chunk.hash)
         packing.offset += chunk.bytes.length
@@ -238,17 +274,22 @@ class PackRun {
   }
 
   async #finish(take: FileTake, packing: FilePacking): Promise<void> {
-    if (!(await take.unchanged())) {
-      this.#draft?.builder.dropEntry()
-      this.#callbacks.onTorn(take)
-      return
-    }
-    const complete = take.stream.files === 'whole'
-    this.#draft?.builder.endEntry(complete)
-    this.#draft?.cursors.push(cursorOf(take, packing.offset, complete, take.fingerprint(), packing.state))
-    if (complete && take.startOffset === 0 && packing.chunkSizes.length > 1) {
+    if (!(await take.unchanged())) return this.#torn(take)
+    this.#packed(take, packing.offset, packing.state)
+    if (take.stream.files === 'whole' && take.startOffset === 0 && packing.chunkSizes.length > 1) {
       this.#draft?.knownFiles.push({ size: packing.offset, chunkSizes: Uint32Array.from(packing.chunkSizes) })
     }
+  }
+
+  #torn(take: FileTake): void {
+    this.#draft?.builder.dropEntry()
+    this.#callbacks.onTorn(take)
+  }
+
+  #packed(take: FileTake, offset: number, state: ChunkerState): void {
+    const complete = take.stream.files === 'whole'
+    this.#draft?.builder.endEntry(complete)
+    this.#draft?.cursors.push(cursorOf(take, offset, complete, take.fingerprint(), state))
   }
 
   /** Seals the draft: spool file durable and named, then one transaction. Until that transaction nothing has happened. */
@@ -276,52 +317,9 @@ class PackRun {
     }
     this.#unsealed = []
     for (const [stream, lineage] of body.lineages) lineages.set(draft.epoch, stream, lineage)
+    for (const [stream, frames] of body.frames) lineages.setFrames(draft.epoch, stream, frames)
     emit({ event: 'pack.sealed', pack: toHex(bodyHash).slice(0, 12), rawBytes, newBytes, packBytes: bodyBytes })
     await this.#callbacks.onSealed?.()
-  }
-}
-
-/** Cuts one file's bytes into chunks, whatever buffers they come in. */
-class FilePacking {
-  offset: number
-  readonly chunkSizes: number[] = []
-  readonly #cuts: FileCuts
-  /** Bytes since the last boundary that came in earlier buffers. */
-  readonly #carry: Buffer
-  #carried = 0
-
-  constructor(take: FileTake, known: Uint32Array | undefined, carry: Buffer) {
-    this.#carry = carry
-    this.offset = take.startOffset
-    this.#cuts = new FileCuts(take.chunker, known)
-  }
-
-  get state(): ChunkerState {
-    return this.#cuts.state
-  }
-
-  /** Yields the chunks that end in `buffer`; each is valid until the next one. */
-  *feed(buffer: Uint8Array, test: (bytes: Uint8Array) => Uint8Array | undefined): Iterable<{ readonly bytes: Uint8Array; readonly hash?: Uint8Array }> {
-    for (let at = 0; at < buffer.length; ) {
-      const cut = this.#cuts.next(buffer.subarray(at), test)
-      const piece = buffer.subarray(at, at + cut.length)
-      at += cut.length
-      if (!cut.found || this.#carried > 0) {
-        this.#carry.set(piece, this.#carried)
-        this.#carried += piece.length
-      }
-      if (!cut.found) return
-      const bytes = this.#carried > 0 ? this.#carry.subarray(0, this.#carried) : piece
-      this.#carried = 0
-      this.chunkSizes.push(bytes.length)
-      yield cut.hash ? { bytes, hash: cut.hash } : { bytes }
-    }
-  }
-
-  /** What is left behind the last boundary at the end of the file. */
-  rest(): Uint8Array {
-    if (this.#carried > 0) this.chunkSizes.push(this.#carried)
-    return this.#carry.subarray(0, this.#carried)
   }
 }
 

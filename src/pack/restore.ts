@@ -3,9 +3,11 @@ import type { FileVersion } from './versions.ts'
 import { constants } from 'node:fs'
 import { lstat, mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
+import { maxFrameBytes } from '../compress/frames/frame.ts'
 import { makeFolders } from '../journal/durable-file.ts'
 import { SluiceError, systemCode } from '../observe/error.ts'
-import { segmentChunks } from './device-log.ts'
+import { segmentChunks, type Segment } from './device-log.ts'
+import { isFileOfFrame } from './frame-chunk.ts'
 import { chunkNameOf, keyOf } from './sha256.ts'
 import { Placement } from './versions.ts'
 
@@ -25,6 +27,9 @@ export interface RestoreOptions {
 
 /** Where files grow until they are right. Begins as no stream's name does, so it is nobody's place. */
 const temporaryName = '.pull~'
+
+/** No PNG that is made of a frame is larger: deflate adds less than a hundredth to what it cannot compress. */
+const maxRestoredBytes = maxFrameBytes * 1.05
 
 export interface RestoreReport {
   files: number
@@ -95,12 +100,13 @@ function placed(newestFirst: readonly FileVersion[], latestOnly: boolean): Place
 async function restoreFile(options: RestoreOptions, name: string, version: FileVersion, report: RestoreReport): Promise<void> {
   const target = Buffer.concat([Buffer.from(`${options.out}/`), Buffer.from(name, 'latin1')])
   await makeParents(options.out, name)
-  if (await isPresent(target, version)) {
+  let bytes = await presentBytes(target, version)
+  if (bytes !== undefined) {
     report.present++
   } else {
     const temporary = Buffer.from(join(options.out, temporaryName))
     try {
-      await write(options, temporary, version)
+      bytes = await write(options, temporary, version)
       await rename(temporary, target)
     } catch (error) {
       await rm(temporary, { force: true })
@@ -108,8 +114,8 @@ async function restoreFile(options: RestoreOptions, name: string, version: FileV
     }
   }
   report.files++
-  report.bytes += version.bytes
-  options.onBytes?.(version.bytes)
+  report.bytes += bytes
+  options.onBytes?.(bytes)
 }
 
 async function makeParents(out: string, name: string): Promise<void> {
@@ -131,44 +137,63 @@ function targetError(path: Buffer, error: unknown): unknown {
   return new SluiceError('pull-target', `${path.toString()} cannot be written (${code}): choose an empty folder with room, or clear the way`, { cause: error })
 }
 
-/** Whether the file is there with exactly this content; mode and time are then set again. */
-async function isPresent(path: Buffer, version: FileVersion): Promise<boolean> {
+/** Size of the file when it is there with exactly this content, or this picture; mode and time are then set again. */
+async function presentBytes(path: Buffer, version: FileVersion): Promise<number | undefined> {
   let file: FileHandle
   try {
     file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
   } catch {
-    return false
+    return undefined
   }
   try {
     const facts = await file.stat()
-    if (!facts.isFile() || facts.size !== version.bytes) return false
-    let offset = 0
-    for (const segment of version.segments) {
-      for (const chunk of segmentChunks(segment)) {
-        const bytes = Buffer.allocUnsafe(chunk.bytes)
-        const { bytesRead } = await file.read(bytes, 0, chunk.bytes, offset)
-        if (bytesRead !== chunk.bytes || Buffer.compare(chunkNameOf(bytes, segment.chunkKey), chunk.hash) !== 0) return false
-        offset += chunk.bytes
-      }
-    }
+    if (!facts.isFile()) return undefined
+    const isSame = version.isFrame ? await holdsFrame(file, facts.size, version) : facts.size === version.bytes && (await holdsBytes(file, version))
+    if (!isSame) return undefined
     await setFacts(file, version)
-    return true
+    return facts.size
   } finally {
     await file.close()
   }
 }
 
-async function write(options: RestoreOptions, path: Buffer, version: FileVersion): Promise<void> {
+async function holdsBytes(file: FileHandle, version: FileVersion): Promise<boolean> {
+  let offset = 0
+  for (const segment of version.segments) {
+    for (const chunk of segmentChunks(segment)) {
+      const bytes = Buffer.allocUnsafe(chunk.bytes)
+      const { bytesRead } = await file.read(bytes, 0, chunk.bytes, offset)
+      if (bytesRead !== chunk.bytes || Buffer.compare(chunkNameOf(bytes, segment.chunkKey), chunk.hash) !== 0) return false
+      offset += chunk.bytes
+    }
+  }
+  return true
+}
+
+async function holdsFrame(file: FileHandle, sizeBytes: number, { segments }: FileVersion): Promise<boolean> {
+  const segment = segments.at(-1) as Segment
+  const [name] = segmentChunks(segment)
+  if (!name || sizeBytes > maxRestoredBytes) return false
+  const bytes = Buffer.allocUnsafe(sizeBytes)
+  const { bytesRead } = await file.read(bytes, 0, sizeBytes, 0)
+  return bytesRead === sizeBytes && isFileOfFrame(bytes, name, segment.chunkKey)
+}
+
+/** Returns how many bytes it wrote. */
+async function write(options: RestoreOptions, path: Buffer, version: FileVersion): Promise<number> {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW
   const file = await open(path, flags, 0o600)
+  let written = 0
   try {
     for (const segment of version.segments) {
       for await (const bytes of options.content.log.content(segment)) {
         if (options.signal?.aborted) throw new SluiceError('aborted', 'rebuilding was stopped; run it again to go on')
         await file.writeFile(bytes)
+        written += bytes.length
       }
     }
     await setFacts(file, version)
+    return written
   } finally {
     await file.close()
   }

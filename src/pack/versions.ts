@@ -12,7 +12,10 @@ export interface FileVersion {
   modifiedUs: number
   /** `append` files are whole at any segment; a `whole` file only when its last segment said so. */
   complete: boolean
+  /** Of the file, or of its frame. */
   bytes: number
+  /** It is a PNG whose only chunk is a frame. */
+  isFrame: boolean
   readonly segments: Segment[]
   /** Position of its latest segment in the log: the last one at a path is the newest. */
   latest: number
@@ -34,13 +37,14 @@ export class Versions {
       const [from, to] = [Math.min(entry.offset, expected), Math.max(entry.offset, expected)]
       return new SluiceError('log-gap', `${where}: bytes ${from} to ${to} of a file in stream ${stream} ${what}`)
     }
-    const version = known ?? { stream, path: entry.path, mode: 0, modifiedUs: 0, complete: false, bytes: 0, segments: [], latest: 0 }
+    const version = known ?? { stream, path: entry.path, mode: 0, modifiedUs: 0, complete: false, bytes: 0, isFrame: false, segments: [], latest: 0 }
     if (!known) this.#versions.set(key, version)
     version.path = entry.path
     version.mode = entry.mode
     version.modifiedUs = entry.modifiedUs
     version.complete = files === 'append' || entry.complete
     version.bytes += bytes
+    version.isFrame = entry.isFrame
     version.latest = this.#position++
     version.segments.push(segment)
     return undefined

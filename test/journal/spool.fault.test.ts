@@ -116,7 +116,7 @@ describe('the spool', () => {
 })
 
 describe('lineages', () => {
-  const lineage = { ordinal: 5, depth: 3, content: lines('lineage', 300_000) }
+  const lineage = { ordinal: 5, depth: 3, chainBytes: 700_000, content: lines('lineage', 300_000), model: lines('model', 300) }
   const load = async (folder: string, next = 6, ofEpoch: Uint8Array = epoch, disk: Disk = realDisk) => {
     const lineages = new Lineages(folder, disk)
     await lineages.load(ofEpoch, ['pointer'], () => next)

@@ -134,7 +134,7 @@ describe('a pack that is right by itself and wrong in its log', () => {
     stream: 0, ordinal: 0, referenceDistance: 0, codec: codecIds.raw, storedBytes: text.length, chunks: [nameOf(text)], ...rest,
   })
   const entry = (rest: Partial<ManifestEntry> = {}): ManifestEntry => ({
-    stream: 0, path: raw('a'), fileId: idOf('a'), complete: false, mode: 0o600, modifiedUs: 0, offset: 0, runs: [{ first: 0, count: 1 }], ...rest,
+    stream: 0, path: raw('a'), fileId: idOf('a'), complete: false, isFrame: false, mode: 0o600, modifiedUs: 0, offset: 0, runs: [{ first: 0, count: 1 }], ...rest,
   })
 
   /** Writes packs of one raw block each, changed as told, and reads them. */

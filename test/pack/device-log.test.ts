@@ -161,7 +161,7 @@ describe('chains of blocks', () => {
     for (const before of [undefined, history]) expect(extend(before, Buffer.alloc(maxReferenceBytes + 1)).length).toBe(maxReferenceBytes)
   })
 
-  test('the writer begins anew behind 64 steps, and the reader follows 64', async () => {
+  test('the writer begins anew behind 512 steps, and the reader follows 512', async () => {
     const log = new LogMaker({ level: 1 })
     const files = new Map<string, Buffer>()
     for (let part = 0; part < maxLineageDepth + 4; part++) {
@@ -173,7 +173,7 @@ describe('chains of blocks', () => {
     await expectFiles(log, files)
   })
 
-  test('the reader refuses a chain of 65 steps', async () => {
+  test('the reader refuses a chain of 513 steps', async () => {
     const log = new LogMaker()
     const chunks = Array.from({ length: maxLineageDepth + 2 }, (_, ordinal) => Buffer.from(`block ${ordinal}`))
     const blocks = chunks.map((raw, ordinal) => ({
@@ -182,7 +182,7 @@ describe('chains of blocks', () => {
     }))
     const streams = [{ name: 'pointer', purpose: '', files: 'append', fidelity: 'bytes' }] as const
     await log.append(await bodyOf({ ...emptyManifest, streams, blocks }, chunks))
-    expect(problemsOf(await readAll(log.destination))).toEqual([expect.stringMatching(/^1: pack-invalid: .*chain of more than 64 blocks/)])
+    expect(problemsOf(await readAll(log.destination))).toEqual([expect.stringMatching(/^1: pack-invalid: .*chain that is too long/)])
   })
 
   test('a lineage that looks like a trained dictionary is plain content, for both codecs', async () => {

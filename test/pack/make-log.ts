@@ -3,16 +3,19 @@ import type { Stream } from '../../src/capture/stream.ts'
 import type { FileTake } from '../../src/capture/take.ts'
 import { RollingFingerprint } from '../../src/capture/fingerprint.ts'
 import type { Codec } from '../../src/compress/codec.ts'
+import type { FrameEffort } from '../../src/compress/frames/codec.ts'
 import { zstdNative } from '../../src/compress/zstd-native.ts'
 import { encodeTail } from '../../src/pack/body.ts'
+import { BlockCoder } from '../../src/pack/block-coder.ts'
 import { PackBuilder, type BuiltBody } from '../../src/pack/builder.ts'
 import { chunkerStart, type ChunkerState } from '../../src/pack/chunker.ts'
 import { FileCuts } from '../../src/pack/cuts.ts'
 import type { Sealer } from '../../src/pack/encryption.ts'
+import { FramePacker } from '../../src/pack/frame-packer.ts'
+import type { KeptFrame } from '../../src/pack/frame-run.ts'
 import { encodeHeader, headerHash, noPrevious } from '../../src/pack/header.ts'
 import type { Lineage } from '../../src/pack/lineage.ts'
 import type { Manifest } from '../../src/pack/manifest.ts'
-import { ReferencePolicy } from '../../src/pack/reference-policy.ts'
 import { chunkNameOf, keyOf, sha256, toHex } from '../../src/pack/sha256.ts'
 import type { Destination, PackName } from '../../src/transfer/destination.ts'
 import { memoryDestination } from '../../src/transfer/memory.ts'
@@ -68,6 +71,15 @@ export async function addSegment(builder: PackBuilder, stream: Stream, facts: Se
   return cuts.state
 }
 
+/** Adds a picture as a frame. False when it cannot be one: nothing was added then. */
+export async function addPicture(builder: PackBuilder, stream: Stream, path: string, file: Uint8Array, effort: FrameEffort = 'normal'): Promise<boolean> {
+  builder.beginEntry(stream, { path: Buffer.from(path), fileId: idOf(path), mode: 0o644, modifiedUs: 1_790_000_000_123_456, offset: 0 })
+  const isFrame = await new FramePacker(effort).pack(builder, stream, file)
+  if (isFrame) builder.endEntry(true)
+  else builder.dropEntry()
+  return isFrame
+}
+
 export interface StampedPack {
   readonly name: PackName
   readonly bytes: Buffer
@@ -103,6 +115,7 @@ interface Epoch {
   readonly chunks: Set<string>
   readonly ordinals: Map<string, number>
   readonly lineages: Map<string, Lineage>
+  readonly frames: Map<string, readonly KeptFrame[]>
 }
 
 /** Writes a device log pack by pack, as packer, journal and sender do together. */
@@ -111,15 +124,14 @@ export class LogMaker {
   readonly packs: StampedPack[] = []
   readonly built: BuiltBody[] = []
   readonly #zstd: Codec
-  readonly #level: number
+  readonly #blocks: BlockCoder
   readonly #sealer: Sealer | undefined
-  readonly #references = new ReferencePolicy()
   readonly #epochs = new Map<string, Epoch>()
 
   constructor(options: { zstd?: Codec; level?: number; destination?: Destination; sealer?: Sealer } = {}) {
     this.#sealer = options.sealer
     this.#zstd = options.zstd ?? zstdNative
-    this.#level = options.level ?? 3
+    this.#blocks = new BlockCoder(this.#zstd, options.level ?? 3)
     this.destination = options.destination ?? memoryDestination()
   }
 
@@ -133,7 +145,7 @@ export class LogMaker {
   }
 
   #epoch(name: string): Epoch {
-    const epoch = this.#epochs.get(name) ?? { id: idOf(name), chunks: new Set(), ordinals: new Map(), lineages: new Map() }
+    const epoch = this.#epochs.get(name) ?? { id: idOf(name), chunks: new Set(), ordinals: new Map(), lineages: new Map(), frames: new Map() }
     this.#epochs.set(name, epoch)
     return epoch
   }
@@ -151,10 +163,10 @@ export class LogMaker {
         hasChunk: (hash) => epoch.chunks.has(keyOf(hash)),
         nextOrdinal: (stream) => epoch.ordinals.get(stream) ?? 0,
         lineage: (stream) => epoch.lineages.get(stream),
+        frames: async (stream) => epoch.frames.get(stream) ?? [],
       },
       zstd: this.#zstd,
-      level: this.#level,
-      references: this.#references,
+      blocks: this.#blocks,
       write: (bytes) => (age ? age.write(bytes) : keep(bytes)),
     })
     await fill(builder)
@@ -164,6 +176,7 @@ export class LogMaker {
     for (const hash of built.chunks) epoch.chunks.add(keyOf(hash))
     for (const [stream, next] of built.ordinals) epoch.ordinals.set(stream, next)
     for (const [stream, lineage] of built.lineages) epoch.lineages.set(stream, lineage)
+    for (const [stream, frames] of built.frames) epoch.frames.set(stream, frames)
     return Buffer.concat(parts)
   }
 

@@ -1,9 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { codecIds } from '../../src/compress/codec.ts'
+import { maxFrameBytes } from '../../src/compress/frames/frame.ts'
 import { FormatError } from '../../src/pack/bytes.ts'
 import { decodeHeader, encodeHeader, maxHeaderBytes, maxPackBytes, type PackHeader } from '../../src/pack/header.ts'
-import { decodeManifest, encodeManifest, pathProblem, type Manifest, type ManifestEntry } from '../../src/pack/manifest.ts'
+import { decodeManifest, encodeManifest, pathProblem, type Manifest, type ManifestBlock, type ManifestEntry } from '../../src/pack/manifest.ts'
 import { plain } from '../plain.ts'
 import { emptyManifest, idOf, noise } from './make-log.ts'
 
@@ -35,7 +36,7 @@ const block = (streams: number) => fc.record({
 }))
 
 const entry = (streams: number, chunks: number): fc.Arbitrary<ManifestEntry> => fc.record({
-  stream: fc.nat(streams - 1), path, fileId: bytes(8), complete: fc.boolean(), mode: fc.nat(0o7777), modifiedUs: time, offset: number,
+  stream: fc.nat(streams - 1), path, fileId: bytes(8), complete: fc.boolean(), isFrame: fc.constant(false), mode: fc.nat(0o7777), modifiedUs: time, offset: number,
   runs: fc.array(fc.tuple(fc.nat(chunks), fc.nat(chunks)).map(([a, b]) => ({ first: Math.min(a, b), count: Math.abs(a - b) }))),
 })
 
@@ -73,7 +74,7 @@ describe('a manifest', () => {
   })
 
   const entryOf = (rest: Partial<ManifestEntry>): ManifestEntry => ({
-    stream: 0, path: Buffer.from('a'), fileId: idOf('a'), complete: false, mode: 0o644, modifiedUs: 0, offset: 0, runs: [], ...rest,
+    stream: 0, path: Buffer.from('a'), fileId: idOf('a'), complete: false, isFrame: false, mode: 0o644, modifiedUs: 0, offset: 0, runs: [], ...rest,
   })
   const streams = [{ name: 'pointer', purpose: 'tests', files: 'append', fidelity: 'bytes' }] as const
   const withEntry = (rest: Partial<ManifestEntry>): Manifest => ({ ...emptyManifest, streams, entries: [entryOf(rest)] })
@@ -107,6 +108,15 @@ describe('a manifest', () => {
 
   const chunkOf = (name: string, size: number) => ({ hash: noise(name, 32), bytes: size })
   const rawBlock = { stream: 0, ordinal: 3, referenceDistance: 0, codec: codecIds.raw, storedBytes: 5, chunks: [chunkOf('a', 5)] }
+  const frameBlock: ManifestBlock = { ...rawBlock, codec: codecIds.frame, frameDistances: [1, 3] }
+  const pictureOf = (rest: Partial<ManifestEntry>): ManifestEntry =>
+    entryOf({ complete: true, isFrame: true, runs: [{ first: 0, count: 1 }], ...rest })
+
+  test('tells of frames and of the files that they are', () => {
+    const value = { ...emptyManifest, streams, blocks: [frameBlock], entries: [pictureOf({})] }
+    expect(plain(decoded(value))).toEqual(plain(value))
+  })
+
   const wrong: [string, Partial<Manifest>][] = [
     ['an entry of no stream', { streams: [], entries: [entryOf({})] }],
     ['a stream index behind the last', { entries: [entryOf({ stream: 1 })] }],
@@ -119,8 +129,20 @@ describe('a manifest', () => {
     ['a raw block of another size', { blocks: [{ ...rawBlock, storedBytes: 4 }] }],
     ['a stored block above 1 MiB', { blocks: [{ ...rawBlock, codec: codecIds.zstd, storedBytes: (1 << 20) + 1 }] }],
     ['a block that continues one before the first', { blocks: [{ ...rawBlock, referenceDistance: 4 }] }],
-    ['an unknown codec', { blocks: [{ ...rawBlock, codec: 2 as never }] }],
-    ['an external chunk above 1 MiB', { external: [chunkOf('a', (1 << 20) + 1)] }],
+    ['an unknown codec', { blocks: [{ ...rawBlock, codec: 4 as never }] }],
+    ['an external chunk larger than a frame', { external: [chunkOf('a', maxFrameBytes + 1)] }],
+    ['a frame of two chunks', { blocks: [{ ...frameBlock, chunks: [chunkOf('a', 5), chunkOf('b', 5)] }] }],
+    ['a frame above the limit', { blocks: [{ ...frameBlock, chunks: [chunkOf('a', maxFrameBytes + 1)] }] }],
+    ['a stored frame above 16 MiB', { blocks: [{ ...frameBlock, storedBytes: (16 << 20) + 1 }] }],
+    ['a frame that continues a block', { blocks: [{ ...frameBlock, referenceDistance: 1 }] }],
+    ['a frame made from three', { blocks: [{ ...frameBlock, frameDistances: [1, 2, 3] }] }],
+    ['a frame made from itself', { blocks: [{ ...frameBlock, frameDistances: [0] }] }],
+    ['a frame made from one before the first', { blocks: [{ ...frameBlock, frameDistances: [4] }] }],
+    ['a frame made from one too far back', { blocks: [{ ...frameBlock, ordinal: 30, frameDistances: [9] }] }],
+    ['a picture that is not complete', { entries: [pictureOf({ complete: false })] }],
+    ['a picture that begins inside of a file', { entries: [pictureOf({ offset: 5 })] }],
+    ['a picture of no chunk', { entries: [pictureOf({ runs: [] })] }],
+    ['a picture of two runs', { entries: [pictureOf({ runs: [{ first: 0, count: 1 }, { first: 0, count: 1 }] })] }],
     ['an empty external chunk', { external: [chunkOf('a', 0)] }],
   ]
   test.each(wrong)('with %s is refused', (_, change) => {

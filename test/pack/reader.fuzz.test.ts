@@ -344,7 +344,7 @@ test('a damaged lineage file in the state folder is as good as none', async () =
     }),
   } as unknown as Disk
   const saved = new Lineages('/state', disk)
-  const lineage = { ordinal: 3, depth: 2, content: lines('lineage', 500) }
+  const lineage = { ordinal: 3, depth: 2, chainBytes: 700_000, content: lines('lineage', 500), model: lines('model', 300) }
   saved.set(epoch, 'pointer', lineage)
   await saved.save()
   const whole = file

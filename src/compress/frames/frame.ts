@@ -40,6 +40,9 @@ export const maxSide = 1 << 16
 /** Most bytes of `head` and `tail` together: palette, text and a colour profile fit many times over. */
 export const maxMetadataBytes = 1 << 20
 
+/** Longest frame as bytes: pixels, metadata, and the numbers before them. */
+export const maxFrameBytes = maxPixelBytes + maxMetadataBytes + 32
+
 /** Bytes of one row. */
 export function rowBytes({ width, colorType, bitDepth }: FrameShape): number {
   return Math.ceil((width * samplesOf[colorType] * bitDepth) / 8)

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto'
-import { ByteWriter } from '../../pack/bytes.ts'
+import type { ByteWriter } from '../../pack/bytes.ts'
 import { bytesPerPixel, pixelBytes, rowBytes, type Frame, type FrameShape } from './frame.ts'
 
 /**
@@ -85,14 +84,7 @@ export function sameMetadata(a: Pick<Frame, 'head' | 'tail'>, b: Pick<Frame, 'he
   return Buffer.compare(a.head, b.head) === 0 && Buffer.compare(a.tail, b.tail) === 0
 }
 
-/** The name of a frame: SHA-256 of shape, metadata and pixels (docs/format.md, *Frames*). Two files may share it. */
-export function frameName(frame: Frame): Buffer {
-  const writer = new ByteWriter()
-  writeShape(writer, frame)
-  return createHash('sha256').update(writer.finish()).update(frame.pixels).digest()
-}
-
-/** Size, form and metadata, as they stand in a name and in a code. */
+/** Size, form and metadata, as they stand in a frame's bytes and in its code. */
 export function writeShape(writer: ByteWriter, { width, height, bitDepth, colorType, head, tail }: Omit<Frame, 'pixels'>): void {
   writer.varint(width)
   writer.varint(height)

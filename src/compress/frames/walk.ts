@@ -24,11 +24,12 @@ export function walk(coder: BitCoder, picture: Picture, kinds: Uint8Array, pixel
   const kindModel = new KindModel(coder, perRow)
   for (let row = 0; row < height; row++) {
     const firstUnit = row * perRow
-    for (let unit = firstUnit; unit < firstUnit + perRow; unit++) kinds[unit] = kindModel.code(kinds, unit)
-    for (let index = 0; index < perRow; index++) {
-      const from = row * columns + index * unitColumns
-      const to = row * columns + Math.min((index + 1) * unitColumns, columns)
+    kindModel.codeRow(kinds, firstUnit)
+    for (let index = 0, next = 0; index < perRow; index = next) {
       const kind = kinds[firstUnit + index]!
+      for (next = index + 1; next < perRow && kinds[firstUnit + next] === kind;) next++
+      const from = row * columns + index * unitColumns
+      const to = row * columns + Math.min(next * unitColumns, columns)
       if (kind === units.coded) pixelCoder.span(pixels, columns, from, to)
       else if (sources) copy(pixels, kind, sources, columns, from, to)
     }
@@ -49,10 +50,13 @@ function copy(pixels: Uint32Array, kind: number, sources: readonly CopiedSource[
   pixels.set(source.pixels.subarray(start, start + to - from), from)
 }
 
-/** Kinds lie in patches: most are those of the unit above or to the left. */
+/** Kinds lie in patches: whole rows are like the one above, and most others those of the unit above or to the left. */
 class KindModel {
   readonly #coder: BitCoder
   readonly #perRow: number
+  readonly #isRepeated = new Probabilities(4)
+  /** Whether the last two rows were repeated, as bits. */
+  #repeated = 0
   readonly #isAbove = new Probabilities(64)
   readonly #isLeft = new Probabilities(32)
   readonly #kinds = new Probabilities(4 * 8)
@@ -62,8 +66,20 @@ class KindModel {
     this.#perRow = perRow
   }
 
-  /** The kind of `unit`; those before it are in `kinds`, and its own when encoding. */
-  code(kinds: Uint8Array, unit: number): number {
+  /** The kinds of a row from `first` on; those before it are in `kinds`, and its own when encoding. */
+  codeRow(kinds: Uint8Array, first: number): void {
+    const perRow = this.#perRow
+    if (first >= perRow) {
+      let same = 0
+      while (same < perRow && kinds[first + same] === kinds[first + same - perRow]) same++
+      const isRepeated = this.#coder.bit(this.#isRepeated, this.#repeated, same === perRow ? 1 : 0)
+      this.#repeated = ((this.#repeated << 1) | isRepeated) & 3
+      if (isRepeated === 1) return void kinds.copyWithin(first, first - perRow, first)
+    }
+    for (let unit = first; unit < first + perRow; unit++) kinds[unit] = this.#code(kinds, unit)
+  }
+
+  #code(kinds: Uint8Array, unit: number): number {
     const kind = kinds[unit]!
     const hasLeft = unit % this.#perRow > 0
     const hasAbove = unit >= this.#perRow

@@ -16,7 +16,7 @@ const smallPackBytes = 1 << 20
 /** Reads packs of a bucket: as a whole where most of one is wanted, by ranges otherwise. */
 export class PackReader {
   readonly #inSession: InSession
-  readonly #packs = new ByteCache<string>(cacheBytes)
+  readonly #packs = new ByteCache<string>(cacheBytes, ({ length }) => length)
   readonly #sizes = new Map<string, number>()
   /** The pack that a range was read of last: who comes again wants more of it. */
   #touched = ''
