@@ -3,11 +3,19 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, test } from 'vitest'
+import { codecIds } from '../../src/compress/codec.ts'
+import { frameBytes } from '../../src/compress/frames/canonical.ts'
+import { readPng } from '../../src/compress/frames/png.ts'
+import { zstdNative } from '../../src/compress/zstd-native.ts'
 import { realDisk } from '../../src/journal/real-disk.ts'
 import { chunkerStart } from '../../src/pack/chunker.ts'
+import { readPack } from '../../src/pack/read-pack.ts'
 import { folderDestination } from '../../src/transfer/folder.ts'
+import { changePixels, chunkOf, drawPixels, forms, makePng } from '../compress/frames/make-png.ts'
+import { generateLines } from '../compress/json-lines/generate.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
-import { addSegment, bodyOf, device, emptyManifest, lines, LogMaker, noise, streamOf } from './make-log.ts'
+import { addPicture, addSegment, bodyOf, device, emptyManifest, lines, LogMaker, noise, streamOf } from './make-log.ts'
+import { Random } from './mutate.ts'
 
 const python = '/usr/bin/python3'
 const program = join(import.meta.dirname, 'independent_reader.py')
@@ -45,6 +53,49 @@ async function writeLog(root: string): Promise<Map<string, Buffer>> {
   ])
 }
 
+/** Small screens of every form at every effort, natural pictures among them, and logs of generated lines, in many packs. */
+async function writeCodedLog(root: string): Promise<{ pictures: Map<string, Buffer>; logs: Map<string, Buffer>; flags: Set<number> }> {
+  const log = new LogMaker({ destination: folderDestination(pathToFileURL(root).href, realDisk), level: 6 })
+  const random = new Random(20_261_123)
+  const pictures = new Map<string, Buffer>()
+  /** First bytes of the frames' codes: how each was coded. */
+  const flags = new Set<number>()
+  for (const [index, form] of [...forms, ...forms.slice(5, 6)].entries()) {
+    const stream = streamOf(`screens-${index}`, 'whole', { fidelity: 'pixels' })
+    const isLarge = index === forms.length
+    const shape = { ...form, width: (isLarge ? 300 : 70) + random.below(100), height: (isLarge ? 120 : 20) + random.below(40) }
+    let pixels = drawPixels(random, shape)
+    for (let count = 0; count < 5; count++) {
+      const png = makePng(shape, pixels, () => random.below(5), [chunkOf('tEXt', Buffer.from(`Author\0${count >> 1}`))])
+      const [path, effort] = [`${count}.png`, isLarge ? 'thorough' : random.pick(['quick', 'normal', 'thorough'] as const)]
+      const { name, bytes } = await log.pack('monday', async (builder) => {
+        const isFrame = await addPicture(builder, stream, path, png, effort)
+        if (!isFrame) await addSegment(builder, stream, { path, id: `${stream.name}/${path}` }, png)
+      })
+      pictures.set(`${stream.name}/${path}`, png)
+      const { manifest, blockOffsets } = await readPack(await log.destination.open(name), name, zstdNative)
+      if (manifest.blocks[0]?.codec === codecIds.frame) flags.add(bytes[blockOffsets[0]!]!)
+      const changes = isLarge ? 8 : 1
+      for (let change = 0; change < changes; change++) pixels = changePixels(random, shape, pixels)
+      if (count === 2) pixels = drawPixels(random, shape)
+    }
+  }
+  const logs = new Map<string, Buffer>()
+  for (let seed = 0; seed < 12; seed++) {
+    const stream = streamOf(`lines-${seed}`)
+    const bytes = Buffer.from(generateLines(new Random(seed), 300))
+    let chunker = chunkerStart
+    for (let part = 0; part < 3; part++) {
+      const [from, to] = [part, part + 1].map((at) => Math.floor((at * bytes.length) / 3))
+      await log.pack('monday', async (builder) => {
+        chunker = await addSegment(builder, stream, { path: 'log', id: stream.name, offset: from!, chunker }, bytes.subarray(from, to))
+      })
+    }
+    logs.set(`${stream.name}/log`, bytes)
+  }
+  return { pictures, logs, flags }
+}
+
 describe.skipIf(isMissing)('a reader in Python written from docs/format.md (needs Debian’s python3-zstandard)', () => {
   test('rebuilds every file of a log, byte for byte', async () => {
     const [root, out] = [await temporaryFolder(), await temporaryFolder()]
@@ -62,6 +113,21 @@ describe.skipIf(isMissing)('a reader in Python written from docs/format.md (need
     const old = await stat(join(out, '.older/1/screens/a/1.png'), { bigint: true })
     expect([Number(old.mode) & 0o7777, old.mtimeNs]).toEqual([0o400, -1_234_567_000n])
   })
+
+  test('rebuilds pictures of every form, pixel for pixel, and JSON lines, byte for byte', async () => {
+    const [root, out] = [await temporaryFolder(), await temporaryFolder()]
+    const { pictures, logs, flags } = await writeCodedLog(root)
+    const report = JSON.parse(execFileSync(python, [program, join(root, device), out], { encoding: 'utf8' })) as Record<string, number>
+    expect(report['pictures']).toBeGreaterThan(50)
+    expect(report['made']).toBeGreaterThan(10)
+    for (const flag of [1, 2, 4]) expect([...flags].some((each) => (each & flag) !== 0), `flag ${flag}`).toBe(true)
+    expect(report['columns']).toBeGreaterThan(20)
+    for (const [name, png] of pictures) {
+      const [restored, original] = [readPng(await readFile(join(out, name))), readPng(png)]
+      expect(Buffer.compare(frameBytes(restored!), frameBytes(original!)), name).toBe(0)
+    }
+    for (const [name, bytes] of logs) expect(Buffer.compare(await readFile(join(out, name)), bytes), name).toBe(0)
+  }, 300_000)
 
   test('refuses the log when any pack of it is changed', async () => {
     const root = await temporaryFolder()

@@ -8,6 +8,7 @@ Writes OUT/<stream>/<path>; older versions of a path go to OUT/.older/<n>/<strea
 code with the project: it is there to show that the document suffices.
 """
 
+import copy
 import hashlib
 import hmac
 import json
@@ -19,7 +20,11 @@ import sys
 
 import zstandard
 
+import independent_frames
+from independent_lines import Model, decode_lines
+
 MIB = 1 << 20
+MOST_FRAME = 65 * MIB + 32
 PACK_NAME = re.compile(rb"([0-9]{10})-([0-9a-f]{64})\.pack")
 DEVICE_NAME = re.compile(rb"[a-z0-9][a-z0-9._-]{0,63}")
 HEADER_MAGIC = bytes.fromhex("89534c430d0a1a0a")
@@ -98,16 +103,17 @@ def chunk_name(key, chunk):
     return hmac.new(key, chunk, hashlib.sha256).digest() if key else hashlib.sha256(chunk).digest()
 
 
-def decode(codec, stored, raw_size, lineage):
+def decode(codec, stored, size, lineage):
     if codec == 0:
-        need(len(stored) == raw_size, "raw block of another size")
+        need(len(stored) == size, "raw block of another size")
         return stored
     need(codec == 1, "unknown codec")
+    need(size <= MIB, "too large")
     need(zstandard.get_frame_parameters(stored).window_size <= 4 * MIB, "window too large")
     dictionary = zstandard.ZstdCompressionDict(lineage, dict_type=zstandard.DICT_TYPE_RAWCONTENT) if lineage else None
     decoder = zstandard.ZstdDecompressor(dict_data=dictionary, max_window_size=4 * MIB).decompressobj()
     raw = decoder.decompress(stored)
-    need(decoder.unused_data == b"" and len(raw) == raw_size, "frame does not hold one block")
+    need(decoder.unused_data == b"" and len(raw) == size, "frame does not hold one block")
     return raw
 
 
@@ -147,8 +153,14 @@ def read_block(fields):
     block["codec"], block["stored"] = fields.u8(), fields.varint()
     block["sizes"] = [fields.varint() for _ in range(fields.varint())]
     need(block["distance"] <= block["ordinal"], "continues a block before the first")
-    need(block["sizes"] and all(block["sizes"]) and sum(block["sizes"]) <= MIB, "bad chunk sizes")
-    need(block["stored"] <= MIB, "block too large")
+    is_frame = block["codec"] == 2
+    block["frames"] = [fields.varint() for _ in range(fields.varint())] if is_frame else []
+    most = MOST_FRAME if is_frame else MIB
+    need(block["sizes"] and all(block["sizes"]) and sum(block["sizes"]) <= most, "bad chunk sizes")
+    need(block["stored"] <= (16 * MIB if is_frame else MIB), "block too large")
+    if is_frame:
+        need(len(block["sizes"]) == 1 and block["distance"] == 0 and len(block["frames"]) <= 2, "bad frame")
+        need(all(1 <= each <= min(8, block["ordinal"]) for each in block["frames"]), "bad distance")
     return block
 
 
@@ -156,13 +168,15 @@ def read_entry(fields):
     entry = {"stream": fields.varint(), "path": fields.sized(4096), "file": fields.take(8), "flags": fields.u8()}
     for part in entry["path"].split(b"/"):
         need(0 < len(part) <= 255 and part not in (b".", b"..") and b"\0" not in part, "unsafe path")
-    need(entry["flags"] <= 1, "unknown flags")
+    need(entry["flags"] in (0, 1, 3), "unknown flags")
     entry["mode"] = fields.varint()
     need(entry["mode"] <= 0o7777, "mode too large")
     zigzag = fields.varint()
     entry["modified"] = zigzag // 2 if zigzag % 2 == 0 else -(zigzag + 1) // 2
     entry["offset"] = fields.varint()
     entry["runs"] = [(fields.varint(), fields.varint()) for _ in range(fields.varint())]
+    if entry["flags"] & 2:
+        need(entry["offset"] == 0 and [count for _, count in entry["runs"]] == [1], "a picture of more than one frame")
     return entry
 
 
@@ -170,8 +184,8 @@ class Log:
     """What the packs read so far hold: lineages and chunks by epoch, files by id."""
 
     def __init__(self):
-        self.lineages, self.chunks, self.files = {}, {}, {}
-        self.packs = self.blocks = self.continued = self.external = 0
+        self.lineages, self.frames, self.chunks, self.files = {}, {}, {}, {}
+        self.packs = self.blocks = self.continued = self.external = self.pictures = self.made = self.columns = 0
 
     def add(self, body):
         manifest = read_manifest(body)
@@ -198,22 +212,49 @@ class Log:
         return manifest["streams"][item["stream"]]
 
     def add_block(self, scope, stream, block, stored):
-        before, steps = b"", 0
-        if block["distance"]:
-            key = (scope, stream, block["ordinal"] - block["distance"])
-            need(key in self.lineages, "continues a block that is not there")
-            before, steps = self.lineages[key]
-            steps += 1
-            self.continued += 1
-        need(steps <= 64, "chain too long")
-        raw = decode(block["codec"], stored, sum(block["sizes"]), before)
         key = (scope, stream, block["ordinal"])
-        need(key not in self.lineages, "ordinal used twice")
-        self.lineages[key] = ((before + raw)[-2 * MIB :], steps)
+        need(key not in self.lineages and key not in self.frames, "ordinal used twice")
         self.blocks += 1
+        if block["codec"] == 2:
+            return self.add_frame(key, block, stored)
+        before, model, steps, chain = b"", Model(), -1, 0
+        if block["distance"]:
+            last = (scope, stream, block["ordinal"] - block["distance"])
+            need(last in self.lineages, "continues a block that is not there")
+            before, model, steps, chain = self.lineages[last]
+            self.continued += 1
+        size = sum(block["sizes"])
+        need(steps + 1 <= 512 and (not block["distance"] or chain + size <= 64 * MIB), "chain too long")
+        content = raw = self.content(block, stored, size, before)
+        if block["codec"] == 3:
+            model = copy.deepcopy(model)
+            raw = decode_lines(Fields(content), model)
+            need(len(raw) == size, "columns of another size")
+            self.columns += 1
+        self.lineages[key] = ((before + content)[-2 * MIB :], model, steps + 1, chain + size)
         return raw
 
+    @staticmethod
+    def content(block, stored, size, before):
+        if block["codec"] != 3:
+            return decode(block["codec"], stored, size, before)
+        return decode(1, stored, zstandard.get_frame_parameters(stored).content_size, before)
+
+    def add_frame(self, key, block, stored):
+        scope, stream, ordinal = key
+        keys = [(scope, stream, ordinal - distance) for distance in block["frames"]]
+        need(all(each in self.frames for each in keys), "made from a frame that is not there")
+        start = min([ordinal, *(self.frames[each][1] for each in keys)])
+        need(ordinal - start < 32, "needs a frame too far back")
+        need(all(distance * block["sizes"][0] <= 64 * MIB for distance in block["frames"]), "made from a frame too far back")
+        facts, pixels = independent_frames.decode_frame(Fields(stored), [self.frames[each][0] for each in keys])
+        self.frames[key] = ((facts, pixels), start)
+        self.pictures += 1
+        self.made += len(keys)
+        return independent_frames.frame_bytes(facts, pixels)
+
     def add_chunks(self, scope, key, sizes, named, raw):
+        need(len(raw) == sum(sizes), "block of another size")
         at = 0
         for size, name in zip(sizes, named):
             chunk = raw[at : at + size]
@@ -228,7 +269,7 @@ class Log:
         for first, count in entry["runs"]:
             need(first + count <= len(numbered), "run outside the chunks")
             for chunk in numbered[first : first + count]:
-                held["content"] += chunk
+                held["content"] += independent_frames.png_of(Fields(chunk)) if entry["flags"] & 2 else chunk
         # popped and set again: dictionary order is the order of last segments
         self.files[entry["file"]] = {**entry, "content": held["content"], "stream": stream}
 
@@ -252,7 +293,7 @@ def read_log(folder, identity=None):
 def write_files(log, out):
     torn, versions = 0, {}
     for file in reversed(log.files.values()):
-        if file["stream"]["files"] == 1 and file["flags"] != 1:
+        if file["stream"]["files"] == 1 and not file["flags"] & 1:
             torn += 1
             continue
         path = os.path.join(file["stream"]["name"], file["path"])
@@ -270,6 +311,7 @@ def main():
     log = read_log(sys.argv[1], *sys.argv[3:])
     torn = write_files(log, os.fsencode(sys.argv[2]))
     counts = {"packs": log.packs, "blocks": log.blocks, "continued": log.continued, "external": log.external}
+    counts |= {"pictures": log.pictures, "made": log.made, "columns": log.columns}
     print(json.dumps({**counts, "files": len(log.files), "torn": torn}))
 
 

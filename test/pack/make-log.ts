@@ -71,9 +71,10 @@ export async function addSegment(builder: PackBuilder, stream: Stream, facts: Se
   return cuts.state
 }
 
-/** Adds a picture as a frame. False when it cannot be one: nothing was added then. */
+/** Adds a picture as a frame, as the packer does. False when it is better stored as bytes: nothing was added then. */
 export async function addPicture(builder: PackBuilder, stream: Stream, path: string, file: Uint8Array, effort: FrameEffort = 'normal'): Promise<boolean> {
-  builder.beginEntry(stream, { path: Buffer.from(path), fileId: idOf(path), mode: 0o644, modifiedUs: 1_790_000_000_123_456, offset: 0 })
+  const fileId = idOf(`${stream.name}/${path}`)
+  builder.beginEntry(stream, { path: Buffer.from(path), fileId, mode: 0o644, modifiedUs: 1_790_000_000_123_456, offset: 0 })
   const isFrame = await new FramePacker(effort).pack(builder, stream, file)
   if (isFrame) builder.endEntry(true)
   else builder.dropEntry()

@@ -3,7 +3,7 @@
  * `log-forked`, thrown or listed; every chunk handed out is content that was put in under that hash; and a log that was
  * accepted whole can be read whole.
  *
- * Method: a small log with streams, epochs, references and repeats is damaged in three ways. (a) Bytes of a pack, under
+ * Method: a small log with streams, epochs, references, repeats, pictures and JSON lines is damaged in three ways. (a) Bytes of a pack, under
  * its old name. (b) Bytes of blocks, manifest (also before it is compressed), trailer or header, with all hashes made to
  * fit again, the packs behind it included. (c) Fields of a decoded manifest. Then packs, chain, references and content are read.
  * (d) The same log encrypted: bytes of age files, header and payload, with all hashes made to fit, and encrypted anew what
@@ -13,6 +13,9 @@
  */
 import { beforeAll, expect, test } from 'vitest'
 import type { Codec } from '../../src/compress/codec.ts'
+import { frameBytes } from '../../src/compress/frames/canonical.ts'
+import type { FrameShape } from '../../src/compress/frames/frame.ts'
+import { readPng } from '../../src/compress/frames/png.ts'
 import { zstdNative } from '../../src/compress/zstd-native.ts'
 import { zstdPortable } from '../../src/compress/zstd-portable.ts'
 import type { Disk } from '../../src/journal/disk.ts'
@@ -31,7 +34,8 @@ import { readPack, sourceOf } from '../../src/pack/read-pack.ts'
 import { keyOf, sha256, toHex } from '../../src/pack/sha256.ts'
 import type { Destination, PackName } from '../../src/transfer/destination.ts'
 import { memoryDestination } from '../../src/transfer/memory.ts'
-import { addSegment, bodyOf, device, idOf, lines, LogMaker, noise, streamOf, type StampedPack } from './make-log.ts'
+import { changePixels, drawPixels, makePng } from '../compress/frames/make-png.ts'
+import { addPicture, addSegment, bodyOf, device, idOf, lines, LogMaker, noise, streamOf, type StampedPack } from './make-log.ts'
 import { mutateBytes, mutateManifest, Random } from './mutate.ts'
 
 const cases = process.env['CI'] ? 100_000 : 3_000
@@ -62,7 +66,8 @@ interface Parts {
 
 let packs: readonly StampedPack[]
 let parts: readonly Parts[]
-const originals = new Map<string, Buffer>()
+/** By name of a chunk: its bytes, and of a frame also the file that is made of it. */
+const originals = new Map<string, Buffer[]>()
 
 beforeAll(async () => {
   process.stdout.write(`reader.fuzz.test.ts: ${isTold}\n`)
@@ -73,7 +78,10 @@ beforeAll(async () => {
   for (const version of content.versions.newestFirst()) {
     for (const segment of version.segments) {
       const names = nextOf(segmentChunks(segment))
-      for await (const bytes of content.log.content(segment)) originals.set(keyOf(names().hash), Buffer.from(bytes))
+      for await (const bytes of content.log.content(segment)) {
+        const picture = segment.entry.isFrame ? readPng(bytes) : undefined
+        originals.set(keyOf(names().hash), [Buffer.from(bytes), ...(picture ? [Buffer.from(frameBytes(picture))] : [])])
+      }
     }
   }
   parts = await Promise.all(packs.map(async ({ name, bytes }) => {
@@ -92,25 +100,41 @@ async function encrypted(body: Uint8Array): Promise<Buffer> {
   return Buffer.concat(pieces)
 }
 
+/** Three screens, each made of the last one. */
+function pictures(shape: FrameShape): Buffer[] {
+  const random = new Random(1)
+  let pixels = drawPixels(random, shape)
+  return Array.from({ length: 3 }, () => makePng(shape, pixels = changePixels(random, shape, pixels), () => 1))
+}
+
 async function smallLog(): Promise<LogMaker> {
-  const [pointer, screens] = [streamOf('pointer'), streamOf('screens', 'whole')]
+  const [pointer, screens, shots] = [streamOf('pointer'), streamOf('screens', 'whole'), streamOf('shots', 'whole', { fidelity: 'pixels' })]
+  const shape = { width: 140, height: 90, colorType: 2, bitDepth: 8 } as const
+  const [first, second, third] = pictures(shape)
+  const [raw, text] = [streamOf('raw'), streamOf('text')]
   const log = new LogMaker()
-  const text = lines('text', 6000)
+  const history = lines('text', 6000)
   let state = chunkerStart
   await log.pack('monday', async (builder) => {
-    state = await addSegment(builder, pointer, { path: 'a.log' }, text.subarray(0, 1500))
+    state = await addSegment(builder, pointer, { path: 'a.log' }, history.subarray(0, 1500))
     await addSegment(builder, screens, { path: 'raw' }, noise('raw', 300))
     await addSegment(builder, screens, { path: 'mixed' }, lines('mixed', 900))
+    await addSegment(builder, raw, { path: 'raw' }, noise('incompressible', 250))
+    await addSegment(builder, text, { path: 'text' }, Buffer.from('no JSON at all\n'.repeat(30)))
+    await addPicture(builder, shots, '1.png', first!)
   })
   await log.pack('monday', async (builder) => {
-    await addSegment(builder, pointer, { path: 'a.log', offset: 1500, chunker: state }, text.subarray(1500, 3000))
+    await addSegment(builder, pointer, { path: 'a.log', offset: 1500, chunker: state }, history.subarray(1500, 3000))
     await addSegment(builder, screens, { path: 'again' }, noise('raw', 300))
+    await addPicture(builder, shots, '2.png', second!)
+    await addPicture(builder, shots, 'again.png', first!)
   })
   await log.pack('monday', async (builder) => {
+    await addPicture(builder, shots, '3.png', third!)
     for (let file = 0; file < 12; file++) await addSegment(builder, screens, { path: `many/${file}` }, lines(`many ${file % 4}`, 200))
     await addSegment(builder, pointer, { path: 'renamed.log', id: 'a.log', offset: 3000 }, Buffer.alloc(0))
   })
-  await log.pack('tuesday', (builder) => addSegment(builder, pointer, { path: 'b.log', modifiedUs: -5 }, text))
+  await log.pack('tuesday', (builder) => addSegment(builder, pointer, { path: 'b.log', modifiedUs: -5 }, history))
   return log
 }
 
@@ -244,8 +268,8 @@ async function readAndCheck(from: readonly StampedPack[], codec: Codec, content:
       try {
         for await (const bytes of result.log.content(segment)) {
           const name = names()
-          const original = originals.get(keyOf(name.hash))
-          if (!original || bytes.length !== name.bytes || Buffer.compare(bytes, original) !== 0) throw new Error('content that nobody put in')
+          const known = originals.get(keyOf(name.hash)) ?? []
+          if (!known.some((original) => original.equals(bytes))) throw new Error('content that nobody put in')
           if (++chunks > maxChunksRead) break
         }
       } catch (error) {
@@ -274,7 +298,10 @@ const portable = zstdPortable()
 const codecFor = (number: number) => (number % 8 === 0 ? portable : zstdNative)
 const limitMs = 20 * 60_000
 
-test('the log that is damaged here is whole', async () => {
+test('the log that is damaged here is whole, and has blocks of every codec', async () => {
+  const codecs = new Set(parts.flatMap(({ manifest }) => manifest.blocks.map(({ codec }) => codec)))
+  expect([...codecs].sort()).toEqual([0, 1, 2, 3])
+  expect(parts.some(({ manifest }) => manifest.blocks.some(({ frameDistances = [] }) => frameDistances.length > 0))).toBe(true)
   expect(await readAndCheck(packs, zstdNative, true)).toBe('whole')
   expect(await readAndCheck(restamped(0, packs[0]!.bytes.subarray(decodeHeader(packs[0]!.bytes).headerBytes)), portable, true)).toBe('whole')
 })

@@ -3,7 +3,7 @@
  * twice, no chunk is stored twice in an epoch, and the ledger never shows less than what lies at the destination.
  *
  * Method: real processes (`run` and `run --once`) over a folder destination are killed with SIGKILL at random moments, while a
- * writer appends to files, rotates, truncates, moves whole files into place and writes some slowly. After each kill the ledger
+ * writer appends to files, rotates, truncates, moves whole files and screenshots into place and writes some slowly. After each kill the ledger
  * is compared with the destination; after the last one a single `run --once` must end with 0, and then the device log is
  * compared with everything that was ever written. KILL_SEED repeats the choices of a run, not its timing.
  *
@@ -28,7 +28,7 @@ const writeEveryMs = 25
 
 test(`killed ${kills} times (KILL_SEED=${seed}), nothing is lost, nothing is there twice, and the ledger is never behind`, { timeout: 15 * 60_000 }, async () => {
   const random = seededRandom(seed)
-  const place = await makePlace()
+  const place = await makePlace({ shots: 'fidelity: pixels' })
   const staging = join(place.folder, 'staging')
   mkdirSync(staging)
   const writer = new Writer({ ...place, staging }, seededRandom(seed + 1))

@@ -17,13 +17,14 @@ interface World {
 }
 
 async function makeWorld(): Promise<World> {
-  const place = await makePlace()
+  const place = await makePlace({ shots: 'fidelity: pixels' })
   const staging = join(place.folder, 'staging')
   mkdirSync(staging)
   mkdirSync(place.state)
   const writer = new Writer({ ...place, staging }, seededRandom(11))
   for (const name of ['a.log', 'b.log']) writer.append(name, 150_000)
   for (const name of ['one.bin', 'two.bin', 'three.bin']) writer.place(name, 90_000)
+  for (const name of ['one.png', 'two.png', 'three.png']) writer.screen(name)
   return { place, writer }
 }
 
@@ -110,7 +111,7 @@ describe.each(Object.entries(damages))('a journal that was %s', (_, damage) => {
     world.writer.append('a.log', 40_000)
     const { events } = await finish(world)
     const rebuilt = events.find((event) => event.event === 'journal.rebuilt')
-    expect(rebuilt).toMatchObject({ files: 5, packsFromDestination: expect.any(Number) as number })
+    expect(rebuilt).toMatchObject({ files: 8, packsFromDestination: expect.any(Number) as number })
     if (what === 'everything sent') expect(rebuilt).toMatchObject({ packsFromSpool: 0 })
     else expect((rebuilt as { packsFromSpool: number }).packsFromSpool).toBeGreaterThan(1)
   })
@@ -124,7 +125,7 @@ describe('the whole state folder deleted', () => {
     mkdirSync(world.place.state)
     const { events, stored } = await finish(world)
     expect(events.map(({ event }) => event)).toEqual(['journal.rebuilt'])
-    expect(stored.captured).toHaveLength(5)
+    expect(stored.captured).toHaveLength(8)
   })
 
   test('with packs in it that were not sent: their capture files are packed again, and only they', async () => {

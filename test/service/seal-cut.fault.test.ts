@@ -94,7 +94,7 @@ async function halfOfOne(parts: Parts): Promise<void> {
 }
 
 async function cutOnce(mode: CrashMode, at: { readonly operation?: number; readonly transaction?: number; readonly when?: 'before' | 'after' }) {
-  const place = await makePlace()
+  const place = await makePlace({ shots: 'fidelity: pixels' })
   const staging = join(place.folder, 'staging')
   mkdirSync(staging)
   const writer = new Writer({ ...place, staging }, seededRandom(7))

@@ -1,5 +1,6 @@
 import { appendFileSync, closeSync, ftruncateSync, openSync, renameSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
+import { writePng } from '../../src/compress/frames/png.ts'
 
 /** One version as a reader of the device log finds it. `path` has one character per byte. */
 export interface Captured {
@@ -31,6 +32,7 @@ export class Writer {
   readonly #current = new Map<string, Generation>()
   #slow: { readonly file: number; readonly generation: Generation; left: number } | undefined
   #shared: Buffer
+  readonly #screen = { width: 200, height: 150, pixels: Buffer.alloc(200 * 150 * 3, 255) }
   #count = 0
 
   constructor(folders: { readonly log: string; readonly shots: string; readonly staging: string }, random: () => number) {
@@ -103,6 +105,20 @@ export class Writer {
     renameSync(staged, join(this.#folders.shots, name))
   }
 
+  /** The next screenshot, moved into place: half of it as in the last one. Written as it is restored, so that bytes can be compared. */
+  screen(name = `${++this.#count}.png`): void {
+    const { width, height, pixels } = this.#screen
+    this.#screen.pixels.set(this.#noise(300), Math.floor(this.#random() * (pixels.length - 300)))
+    this.#screen.pixels.fill(this.#random() * 256, 0, width * 3 * Math.floor(this.#random() * height))
+    pixels.writeUInt32BE(++this.#count, 0)
+    const nothing = new Uint8Array()
+    const bytes = Buffer.from(writePng({ width, height, colorType: 2, bitDepth: 8, pixels, head: nothing, tail: nothing }))
+    this.generations.push({ stream: 'shots', path: name, must: 'all', bytes })
+    const staged = join(this.#folders.staging, name)
+    writeFileSync(staged, bytes)
+    renameSync(staged, join(this.#folders.shots, name))
+  }
+
   /** Begins a whole file, or writes on at the one begun, which stays open until it is done. */
   writeSlowly(): void {
     if (!this.#slow) {
@@ -134,7 +150,8 @@ export class Writer {
     else if (choice < 0.56) this.rotate(name)
     else if (choice < 0.62) this.truncate('t.log')
     else if (choice < 0.68) this.append('t.log')
-    else if (choice < 0.84) this.place()
+    else if (choice < 0.78) this.place()
+    else if (choice < 0.88) this.screen()
     else this.writeSlowly()
   }
 }
