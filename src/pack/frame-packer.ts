@@ -1,10 +1,10 @@
 import type { Stream } from '../capture/stream.ts'
 import type { PackBuilder } from './builder.ts'
 import type { ChunkName } from './manifest.ts'
-import { indexed, type FrameEffort } from '../compress/frames/codec.ts'
+import { indexed, type FrameEffort, type IndexedPicture } from '../compress/frames/codec.ts'
 import { pictureOf } from '../compress/frames/picture.ts'
 import { provenFrame } from '../compress/frames/proven.ts'
-import { frameOfFile, type FrameFile } from './frame-chunk.ts'
+import { frameOfFile } from './frame-chunk.ts'
 import { maxStoredFrameBytes, mayReferTo } from './frame-run.ts'
 import { keyOf, sha256 } from './sha256.ts'
 
@@ -31,17 +31,18 @@ export class FramePacker {
     }
     const found = frameOfFile(file, builder.chunkKey)
     if (!found) return false
-    const isNew = !builder.knows(found.name.hash)
-    if (isNew && !(await this.#store(builder, stream, found, file.length))) return false
-    builder.useFrame(found.name, file.length, isNew)
-    this.#remember(key, found.name)
+    const { name } = found
+    const isNew = !builder.knows(name.hash)
+    // From here on nobody holds the frame: of a large screen its pixels are a fifth of all memory.
+    if (isNew && !(await this.#store(builder, stream, name, indexed(pictureOf(found.frame)), file.length))) return false
+    builder.useFrame(name, file.length, isNew)
+    this.#remember(key, name)
     return true
   }
 
-  async #store(builder: PackBuilder, stream: Stream, { frame, name }: FrameFile, fileBytes: number): Promise<boolean> {
+  async #store(builder: PackBuilder, stream: Stream, name: ChunkName, current: IndexedPicture, fileBytes: number): Promise<boolean> {
     const { ordinal, kept } = await builder.nextFrame(stream)
     const usable = kept.filter((each) => mayReferTo(each, ordinal, name.bytes))
-    const current = indexed(pictureOf(frame))
     const code = await provenFrame(current, usable.map((each) => each.indexed), this.#effort)
     if (!code || code.bytes.length > Math.min(fileBytes, maxStoredFrameBytes)) return false
     const references = code.used.map((index) => usable[index]!)

@@ -1,4 +1,4 @@
-import { createHmac, hash } from 'node:crypto'
+import { createHash, createHmac, hash } from 'node:crypto'
 
 /** SHA-256 in one call: for the many small inputs here several times quicker than a `Hash` object each. */
 export function sha256(bytes: Uint8Array): Buffer {
@@ -10,7 +10,14 @@ export function sha256(bytes: Uint8Array): Buffer {
  * and not the key cannot try what content it fits.
  */
 export function chunkNameOf(bytes: Uint8Array, key: Uint8Array | undefined): Buffer {
-  return key ? createHmac('sha256', key).update(bytes).digest() : sha256(bytes)
+  return key ? chunkNameOfParts([bytes], key) : sha256(bytes)
+}
+
+/** `chunkNameOf` what the parts are together. */
+export function chunkNameOfParts(parts: readonly Uint8Array[], key: Uint8Array | undefined): Buffer {
+  const together = key ? createHmac('sha256', key) : createHash('sha256')
+  for (const part of parts) together.update(part)
+  return together.digest()
 }
 
 /** A hash (or any bytes) as a Map key: one character a byte. */

@@ -4,7 +4,12 @@ import { writeShape } from './picture.ts'
 
 /** A frame as bytes, the same for the same frame (docs/format.md, *Frames*). */
 export function frameBytes(frame: Frame): Uint8Array {
-  return Buffer.concat([shapeBytes(frame), frame.pixels])
+  return Buffer.concat(frameParts(frame))
+}
+
+/** `frameBytes` in pieces that need no copy of the pixels. */
+export function frameParts(frame: Frame): readonly Uint8Array[] {
+  return [shapeBytes(frame), frame.pixels]
 }
 
 /** How many they are. */
