@@ -11,7 +11,7 @@ import { commonOptions, parseCount, progress, runProgram, say, writeResults } fr
 import { generatedSessions, recordedSession, type ScreenSession } from './lib/screen-sessions.ts'
 import { fixed, table, whole } from './lib/table.ts'
 
-const usage = `node bench/frames.ts [--corpus DIR] [--frames 120] [--window 4] [--run 32]
+const usage = `node bench/frames.ts [--corpus DIR] [--frames 120] [--window 2] [--run 32]
 
 The screenshot codec alone, at each effort, on generated sessions and on the
 screens of a recorded one; lossless WebP, each picture by itself, beside it.
@@ -150,7 +150,7 @@ if (import.meta.main) {
       args,
       options: {
         ...commonOptions, corpus: { type: 'string' }, frames: { type: 'string', default: '120' },
-        window: { type: 'string', default: '4' }, run: { type: 'string', default: '32' },
+        window: { type: 'string', default: '2' }, run: { type: 'string', default: '32' },
       },
     })
     await frames({

@@ -41,7 +41,7 @@ async function all(corpus: Corpus, only: string | undefined, keep: boolean, isFu
   if (!isFull) return
   if (measuresSluice) await bulk({ sizeBytes: singleBytes, rounds: 1, level: 3, only: 'sluice', keep, single: true })
   await kernels({ corpus, limitBytes: 8 * 2 ** 20, only: undefined })
-  await frames({ corpus: corpus.folder, frames: 120, window: 4, run: 32 })
+  await frames({ corpus: corpus.folder, frames: 120, window: 2, run: 32 })
   await lines({ corpus, generatedBytes: 4 * 2 ** 20, slices: [1, 20, 200], only: undefined })
   if (!measuresSluice) return
   await wire({ only: undefined })

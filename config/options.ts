@@ -214,7 +214,7 @@ export const options = map({
     default: { words: 'the system’s', text: ({ timeZone }) => timeZone },
     doc: 'Where days, weeks and months of caps begin, and whose clock `windows` go by.',
   }),
-  effort: value(integer(1, 19), { default: '6', doc: 'zstd level: higher is smaller and slower.' }),
+  effort: value(integer(1, 19), { default: '6', doc: 'zstd level, and with it the effort for screenshots (quick up to 3, thorough from 13 on): higher is smaller and slower.' }),
 }, { doc: 'The config file.' })
 
 type FileConfig = TypeOf<typeof options>

@@ -150,6 +150,17 @@ describe('packing screenshots of a stream with fidelity pixels', () => {
     for (const [index, file] of files.entries()) await expectSamePixels(restored.get(`screens/${index}.png`)!, file)
   })
 
+  test('a run of pictures that each continue the last one ends after 32 blocks', async () => {
+    const pixels = drawPixels(new Random(2), screen)
+    const files = Array.from({ length: 40 }, (_, index) => makePng(screen, pixels.fill(index, 900, 930), () => 1))
+    const at = await desk()
+    await at.pack(files.map((file, index) => fakeTake(screens, `${index}.png`, file)))
+    const { packs, problems } = await at.send()
+    expect(problems).toEqual([])
+    const alone = framesOf(packs).filter(({ frameDistances = [] }) => frameDistances.length === 0)
+    expect(alone.map(({ ordinal }) => ordinal)).toEqual([0, 32])
+  })
+
   test('no picture needs a block 32 back, and what two monitors show is made each from its own', async () => {
     const [left, right] = [sequence(1, screen, 40), sequence(2, { ...screen, width: 400 }, 40)]
     const at = await desk()

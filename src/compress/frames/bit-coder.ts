@@ -148,10 +148,9 @@ const squashes = Uint16Array.from({ length: 4096 }, (_, index) => {
   return (squashPoints[at]! * (128 - part) + squashPoints[at + 1]! * part + 64) >> 7
 })
 /** The inverse: for each probability in 4096ths the least x that means at least it. */
-const stretches = Int16Array.from({ length: 4096 }, (_, probability) => {
-  const index = squashes.findIndex((squash) => squash >= probability)
-  return index < 0 ? 2047 : index - 2048
-})
+const stretches = new Int16Array(4096).fill(2047)
+// From above: what is written last is the least.
+for (let index = squashes.length - 1; index >= 0; index--) stretches.fill(index - 2048, 0, squashes[index]! + 1)
 
 /** Mixes the probabilities of three tables into one, and learns in each set of weights which of them to believe. */
 export class Mixer {

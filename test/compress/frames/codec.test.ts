@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { decodeFrame, encodeFrame, indexed, type FrameEffort, type IndexedPicture } from '../../../src/compress/frames/codec.ts'
 import type { Frame, FrameShape } from '../../../src/compress/frames/frame.ts'
 import { frameBytes } from '../../../src/compress/frames/canonical.ts'
+import { provenFrame } from '../../../src/compress/frames/proven.ts'
 import { frameOf, pictureOf, samePicture } from '../../../src/compress/frames/picture.ts'
 import { plain } from '../../plain.ts'
 import { Random } from '../../pack/mutate.ts'
@@ -104,11 +105,13 @@ describe.each(efforts)('at %s effort', (effort) => {
   })
 })
 
-test('units that only seem alike do not come back: the proof of the round trip sees it', () => {
+test('units that only seem alike do not come back: the proof of the round trip sees it', async () => {
   const [one, two] = [ready(frame(screen, page(1, screen))), ready(frame(screen, page(2, screen)))]
   const collided = { picture: two.picture, hashes: one.hashes }
   const { bytes, used } = encodeFrame(collided, [one], 'normal')
   expect(samePicture(decodeFrame(bytes, used.map(() => one.picture)), two.picture)).toBe(false)
+  expect(await provenFrame(collided, [one], 'normal')).toBeUndefined()
+  expect(await provenFrame(two, [one], 'normal')).toBeDefined()
 })
 
 test('a name stands for size, form, metadata and pixels', () => {
