@@ -1,16 +1,14 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { connect, createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { CollectorServer, CollectorServing } from './collector-server.ts'
 import type { Target } from './fleet-load.ts'
 import { nginxArgv, whyNoNginx } from './nginx.ts'
 import type { Installed } from './peers.ts'
+import { freePort, listening } from './port.ts'
 import { filesBelow } from './trees.ts'
 
 /** A server that runs, on loopback. Disposing of it ends its processes. */
@@ -85,7 +83,7 @@ function nginx(): FleetContender {
       const port = await freePort()
       const [program = '', ...args] = await nginxArgv({ folder, listen: `127.0.0.1:${port}`, workers: 2 })
       const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] })
-      await untilListening(child, port)
+      await listening(port, () => child.exitCode !== null)
       return serverOf(child, { kind: 'put', url: `http://127.0.0.1:${port}/` }, async () =>
         (await filesBelow(join(folder, 'files'))).filter(isPack).length)
     },
@@ -129,25 +127,5 @@ function serverOf(child: ChildProcess, target: Target, packs: () => Promise<numb
       child.kill('SIGTERM')
       await ended
     },
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-async function untilListening(child: ChildProcess, port: number): Promise<void> {
-  for (;;) {
-    if (child.exitCode !== null) throw new Error(`nginx ended with status ${child.exitCode}`)
-    const socket = connect(port, '127.0.0.1')
-    const isOpen = await once(socket, 'connect').then(() => true, () => false)
-    socket.destroy()
-    if (isOpen) return
-    await delay(50)
   }
 }

@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { createServer, type AddressInfo } from 'node:net'
-import { once } from 'node:events'
 import { readdir, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
+import { freePort } from '../../bench/lib/port.ts'
 import { startCollector } from '../../src/collector/collector.ts'
 import { openFolderStore } from '../../src/collector/folder-store.ts'
 import type { ListenAddress } from '../../src/collector/listen-address.ts'
@@ -303,13 +302,4 @@ function within(store: CollectorStore): CollectorStore {
     incoming: (device) => store.incoming(device), append: (incoming, offset, bytes) => store.append(incoming, offset, bytes),
     discard: (name) => store.discard(name), commit: (incoming, check, follows) => store.commit(incoming, check, follows), sweep: () => store.sweep(),
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }

@@ -1,7 +1,6 @@
 import { writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { once } from 'node:events'
+import { freePort } from '../../bench/lib/port.ts'
 import { openAccounts, openStore } from '../../daemon/run-collector.ts'
 import { Sluice } from '../service/harness.ts'
 
@@ -33,15 +32,6 @@ limits: { requestsPerDevice: 1000000, requestsPerAddress: 1000000 }
     start: async () => new Sluice('collector', '--config', configFile),
     enrol: async (device) => (await (await accounts()).enrol(device, await token(device))).credential,
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** Resolves once it answers; throws when it has ended first. */

@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import aws4 from 'aws4'
+import { freePorts } from '../../bench/lib/port.ts'
 
 const run = promisify(execFile)
 
@@ -36,7 +36,7 @@ export interface Ceph extends AsyncDisposable {
 /** A bluestore keeps what it has over a restart; a memstore starts sooner and forgets. */
 export async function startCeph(store: 'memstore' | 'bluestore' = 'memstore'): Promise<Ceph> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-ceph-'))
-  const [monitorPort, port] = await freePorts()
+  const [monitorPort, port] = await freePorts(2)
   const endpoint = `http://127.0.0.1:${port}`
   const stop = async (): Promise<void> => {
     for (const file of await readdir(join(folder, 'run'))) {
@@ -87,13 +87,4 @@ async function kill(pidFile: string): Promise<void> {
   } catch {
     // gone
   }
-}
-
-async function freePorts(): Promise<[number, number]> {
-  const servers = [createServer(), createServer()]
-  const ports = await Promise.all(servers.map((server) => new Promise<number>((resolve) => {
-    server.listen(0, '127.0.0.1', () => { resolve((server.address() as AddressInfo).port) })
-  })))
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports as [number, number]
 }

@@ -1,9 +1,8 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { connect, createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
+import { freePort, listening } from '../../bench/lib/port.ts'
 import type { Certificate } from './tus-bench.ts'
 
 /** Why there can be no nginx here, or undefined. */
@@ -55,26 +54,5 @@ export async function startNginx({ folder, to, tls, lines = '' }: NginxOptions):
       child.kill('SIGKILL')
       await ended
     },
-  }
-}
-
-/** A port that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
-
-/** Resolves once something listens there; throws when `isOver`. */
-export async function listening(port: number, isOver: () => boolean): Promise<void> {
-  for (;;) {
-    const socket = connect(port, '127.0.0.1')
-    const found = await once(socket, 'connect').then(() => true, () => false)
-    socket.destroy()
-    if (found) return
-    if (isOver()) throw new Error('the server ended before it listened')
-    await delay(20)
   }
 }
