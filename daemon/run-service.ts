@@ -1,14 +1,12 @@
 import type { Decisions } from '../src/scheduler/judge.ts'
-import type { LocalApi } from '../src/control/local-api.ts'
-import type { Emit } from '../src/observe/events.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { publishPause, type PauseState } from '../src/control/pause-state.ts'
 import { putAside } from '../src/journal/aside.ts'
 import { journalPath } from '../src/journal/open-state.ts'
 import { realDisk } from '../src/journal/real-disk.ts'
 import { SluiceError } from '../src/observe/error.ts'
 import { isWaitedOut, waitAfter } from '../src/scheduler/faults.ts'
 import { assemble, type AssembleOptions, type RunningService } from './assemble.ts'
+import { Companions } from './beside/companions.ts'
 
 /** A service that ran this long before it failed begins with short waits again. */
 const recoveredMs = 5 * 60_000
@@ -36,12 +34,11 @@ export async function runService(options: AssembleOptions & { readonly signal: A
   let startedAt = 0
   while (!signal.aborted) {
     try {
-      await using api = new PauseApi(config.stateFolder, emit)
-      await withSoundJournal({ ...options, onPause: (state) => api.tell(state) }, async ({ service }) => {
+      await withSoundJournal(options, async (running, companions) => {
         startedAt = Date.now()
-        await api.start()
-        emit({ event: 'service.started', device: config.device, streams: config.streams.length })
-        await service.run(signal)
+        await companions.start({ config, running })
+        companions.emit({ event: 'service.started', device: config.device, streams: config.streams.length })
+        await running.service.run(signal)
       })
       emit({ event: 'service.stopped', cause: String(signal.reason) })
       return
@@ -61,56 +58,30 @@ export async function runService(options: AssembleOptions & { readonly signal: A
  * A journal that turns out damaged while in use is put aside, and the work begins again with a rebuilt one; where the spool
  * has lost a pack it begins again without it.
  */
-async function withSoundJournal<T>(options: AssembleOptions, work: (running: RunningService) => Promise<T>): Promise<T> {
+async function withSoundJournal<T>(options: AssembleOptions, work: (running: RunningService, companions: Companions) => Promise<T>): Promise<T> {
   try {
-    await using running = await assemble(options)
-    return await work(running)
+    return await withCompanions(options, work)
   } catch (thrown) {
     const error = firstOf(thrown)
     if (!(error instanceof SluiceError) || (error.code !== 'journal-damaged' && error.code !== 'spool-damaged')) throw error
     options.emit({ event: 'service.failed', code: error.code, message: error.message })
     if (error.code === 'journal-damaged') await putAside(journalPath(options.config.stateFolder), realDisk)
   }
-  await using running = await assemble(options)
-  return await work(running)
+  return await withCompanions(options, work)
+}
+
+/** Companions are told what happens while the service is put together, and end before it does. */
+async function withCompanions<T>(options: AssembleOptions, work: (running: RunningService, companions: Companions) => Promise<T>): Promise<T> {
+  const companions = new Companions(options.emit)
+  await using running = await assemble({ ...options, emit: companions.emit, onPause: companions.tellPause })
+  try {
+    return await work(running, companions)
+  } finally {
+    await companions[Symbol.asyncDispose]()
+  }
 }
 
 /** What ended the work, where putting things away then failed as well: a damaged journal takes no notes. */
 function firstOf(error: unknown): unknown {
   return error instanceof SuppressedError ? firstOf(error.suppressed) : error
-}
-
-/** What other programs of this user may ask the service about the worker's pause. Without it the service goes on. */
-class PauseApi implements AsyncDisposable {
-  readonly #stateFolder: string
-  readonly #emit: Emit
-  #api: LocalApi | undefined
-  #state: PauseState | undefined
-
-  constructor(stateFolder: string, emit: Emit) {
-    this.#stateFolder = stateFolder
-    this.#emit = emit
-  }
-
-  async start(): Promise<void> {
-    if (this.#api) return
-    // HTTP takes some 15 ms to load, which `run --once` need not spend.
-    const { LocalApi, pauseRoutes } = await import('../src/control/local-api.ts')
-    const state = (): PauseState => this.#state ?? publishPause(this.#stateFolder, Date.now())
-    try {
-      this.#api = await LocalApi.start({ stateFolder: this.#stateFolder, routes: pauseRoutes(state) })
-    } catch (error) {
-      if (!(error instanceof SluiceError)) throw error
-      this.#emit({ event: 'control.unavailable', code: error.code, message: error.message })
-    }
-  }
-
-  tell(state: PauseState): void {
-    this.#state = state
-    this.#api?.publish('pause', state)
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#api?.[Symbol.asyncDispose]()
-  }
 }
