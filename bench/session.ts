@@ -15,7 +15,8 @@ const usage = `node bench/session.ts --corpus DIR [--slices 20] [--pixels STREAM
 Plays a recorded session (DIR/timeline.jsonl and its files) into a folder in
 slices of equal time, with one incremental run of each contender after each.
 STREAMS: those that Sluice may restore pixel for pixel instead of byte for byte.
-NAMES: sluice, restic, borg-3, borg-19; on request: restic-max, rsync.`
+NAMES: sluice (a service that keeps running), restic, borg-3, borg-19; on
+request: sluice-once (a process for each slice), restic-max, rsync.`
 
 export interface SessionOptions {
   readonly corpus: Corpus

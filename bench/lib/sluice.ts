@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { measureOk } from './measure.ts'
 import type { Contender } from './peers.ts'
+import { startSluiceService } from './sluice-service.ts'
 import { bytesBelow, compareTrees, sameBytes, samePixels } from './trees.ts'
 
 /** A stream as the config file has it; `folder` is relative to the bench's source folder. */
@@ -40,12 +41,19 @@ export interface SluicePlaces {
   readonly home: string
 }
 
+interface SluiceSettings {
+  readonly sensors: boolean
+  readonly effort?: number | undefined
+  /** As the config has it. */
+  readonly sealAge?: string
+}
+
 /**
  * Writes a config with a folder destination. `sensors: false` fixes the conditions to mains and a free network, so that
  * a bench gives the same figures on a laptop that is unplugged.
  */
 export async function writeSluiceConfig(
-  source: string, work: string, streams: readonly StreamConfig[], { sensors, effort }: { readonly sensors: boolean; readonly effort?: number | undefined },
+  source: string, work: string, streams: readonly StreamConfig[], { sensors, effort, sealAge }: SluiceSettings,
 ): Promise<SluicePlaces> {
   const places = { config: join(work, 'config.yaml'), destination: join(work, 'destination'), home: join(work, 'home') }
   await mkdir(places.home)
@@ -55,6 +63,7 @@ export async function writeSluiceConfig(
     state: join(work, 'state'),
     streams: streams.map(({ name, folder, files, fidelity = 'bytes' }) => ({ name, path: join(source, folder), purpose: 'benchmark', files, fidelity })),
     ...(effort !== undefined && { effort }),
+    ...(sealAge !== undefined && { seal: { age: sealAge } }),
     destination: `file://${places.destination}`,
     ...(sensors ? {} : { conditions: { power: 'mains', network: 'free' } }),
   }
@@ -62,26 +71,49 @@ export async function writeSluiceConfig(
   return places
 }
 
-/** Sluice as a contender: `run --once` for each run, `pull` and a comparison of every byte to verify. */
+const installed = { install: 'cli/launch.mjs is missing from this tree', version: sluiceVersion }
+
+/** Sluice as it is used: a service that keeps running and seals a pack when it has taken what is new. */
 export function sluiceContender(streams: readonly StreamConfig[], effort?: number): Contender {
   return {
     name: 'sluice',
-    install: 'cli/launch.mjs is missing from this tree',
-    version: sluiceVersion,
+    ...installed,
     start: async ({ source, work }) => {
-      const { config, destination, home } = await writeSluiceConfig(source, work, streams, { sensors: false, effort })
-      const env = { HOME: home }
+      const places = await writeSluiceConfig(source, work, streams, { sensors: false, effort, sealAge: '1s' })
+      const service = await startSluiceService(places)
       return {
-        run: () => measureOk({ argv: sluiceArgv('run', '--config', config, '--once'), env }),
-        storedBytes: () => bytesBelow(destination),
-        verify: async () => {
-          const out = join(work, 'pulled')
-          await measureOk({ argv: sluiceArgv('pull', `file://${destination}`, out, '--device', device), env })
-          return compareStreams(streams, source, out)
+        run: () => service.run(),
+        storedBytes: async () => {
+          await service.stop()
+          return bytesBelow(places.destination)
         },
+        verify: () => verifySluice(streams, source, work, places),
       }
     },
   }
+}
+
+/** Sluice as the peers are used: `run --once` for each run. */
+export function sluiceOnceContender(streams: readonly StreamConfig[], effort?: number): Contender {
+  return {
+    name: 'sluice-once',
+    ...installed,
+    start: async ({ source, work }) => {
+      const places = await writeSluiceConfig(source, work, streams, { sensors: false, effort })
+      return {
+        run: () => measureOk({ argv: sluiceArgv('run', '--config', places.config, '--once'), env: { HOME: places.home } }),
+        storedBytes: () => bytesBelow(places.destination),
+        verify: () => verifySluice(streams, source, work, places),
+      }
+    },
+  }
+}
+
+/** `pull`, and a comparison of every byte. */
+async function verifySluice(streams: readonly StreamConfig[], source: string, work: string, { destination, home }: SluicePlaces): Promise<string> {
+  const out = join(work, 'pulled')
+  await measureOk({ argv: sluiceArgv('pull', `file://${destination}`, out, '--device', device), env: { HOME: home } })
+  return compareStreams(streams, source, out)
 }
 
 async function compareStreams(streams: readonly StreamConfig[], source: string, out: string): Promise<string> {

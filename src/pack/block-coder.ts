@@ -28,14 +28,15 @@ export interface CodedBlock {
  */
 export class BlockCoder {
   readonly #zstd: Codec
-  readonly #level: number
   readonly #references = new TrialPolicy()
   readonly #columns = new TrialPolicy()
 
-  /** `level`: zstd's, 1–19. */
+  /** zstd's, 1–19: for the blocks that come now. */
+  level: number
+
   constructor(zstd: Codec, level: number) {
     this.#zstd = zstd
-    this.#level = level
+    this.level = level
   }
 
   async code(stream: string, raw: Uint8Array, known: Lineage | undefined): Promise<CodedBlock> {
@@ -59,15 +60,15 @@ export class BlockCoder {
     }
     const reference = lineage && { reference: lineage.content }
     // Awaited: if there is no frame, the block is stored as it is, and the next one must know.
-    const packed = await compressBlock(this.#zstd, lines.code, { level: this.#level, ...reference })
+    const packed = await compressBlock(this.#zstd, lines.code, { level: this.level, ...reference })
     if (packed.codec !== codecIds.zstd) return undefined
     return { lineage, content: lines.code, model: lines.model, packed: Promise.resolve({ codec: codecIds.lines, bytes: packed.bytes }) }
   }
 
   async #asBytes(stream: string, raw: Uint8Array, lineage: Lineage | undefined): Promise<CodedBlock> {
-    const alone = (): Promise<PackedBlock> => compressBlock(this.#zstd, raw, { level: this.#level })
+    const alone = (): Promise<PackedBlock> => compressBlock(this.#zstd, raw, { level: this.level })
     if (!lineage) return { lineage, content: raw, model: undefined, packed: alone() }
-    const against = (): Promise<PackedBlock> => compressBlock(this.#zstd, raw, { level: this.#level, reference: lineage.content })
+    const against = (): Promise<PackedBlock> => compressBlock(this.#zstd, raw, { level: this.level, reference: lineage.content })
     const continuing = { lineage, content: raw, model: lineage.model }
     const phase = raw.length < trialBytes ? 'use' : this.#references.next(stream)
     if (phase === 'use') return { ...continuing, packed: against() }

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto'
+import { Kernel, type KernelExports } from '../compress/wasm.ts'
+import { bytes as kernelBytes } from './gear-wasm.ts'
 
 /** Where a chunker stands inside a chunk that is not yet cut: what continues an append-only file later. */
 export interface ChunkerState {
@@ -17,10 +19,22 @@ export const chunkerStart: ChunkerState = { hash: 0, sinceBoundary: 0 }
  */
 export const chunkSizes = { least: 16 << 10, average: 64 << 10, most: 256 << 10 } as const
 
-/** 256 numbers that anyone can make again: the first four bytes, little-endian, of SHA-256("sluice gear 1 <byte>"). */
-const gear = Int32Array.from({ length: 256 }, (_, byte) =>
+/** What kernels/gear.ts exports. */
+interface Exports extends KernelExports {
+  gearAt(): number
+  inputAt(): number
+  lastHash(): number
+  scan(length: number, start: number, mask: number): number
+}
+
+const kernel = new Kernel<Exports>(kernelBytes).start()
+/** What is copied for the kernel at a time: most boundaries are near. */
+const windowBytes = 16 << 10
+const window = new Uint8Array(kernel.memory.buffer, kernel.inputAt(), windowBytes)
+// 256 numbers that anyone can make again: the first four bytes, little-endian, of SHA-256("sluice gear 1 <byte>").
+new Int32Array(kernel.memory.buffer, kernel.gearAt(), 256).set(Int32Array.from({ length: 256 }, (_, byte) =>
   createHash('sha256').update(`sluice gear 1 ${byte}`).digest().readInt32LE(0),
-)
+))
 
 /**
  * Normalised chunking (Xia et al., FastCDC, USENIX ATC 2016): a stricter mask before the average size and a laxer
@@ -43,16 +57,23 @@ export function nextCut(bytes: Uint8Array, state: ChunkerState): Cut & { readonl
   // Positions are relative to `bytes`; a boundary at position p ends the chunk before byte p.
   const end = Math.min(bytes.length, most - since)
   const normal = Math.min(end, Math.max(0, average - since))
-  let at = Math.min(end, Math.max(0, least - since))
-  let hash = state.hash | 0
-  while (at < normal) {
-    hash = ((hash << 1) + gear[bytes[at++] as number]!) | 0
-    if ((hash & strictMask) === 0) return { found: true, length: at, state: chunkerStart }
+  const start = Math.min(end, Math.max(0, least - since))
+  const strict = scan(bytes, start, normal, state.hash, strictMask)
+  if (strict.found) return { found: true, length: strict.at, state: chunkerStart }
+  const lax = scan(bytes, Math.max(start, normal), end, strict.hash, laxMask)
+  if (lax.found || since + end >= most) return { found: true, length: lax.found ? lax.at : end, state: chunkerStart }
+  return { found: false, length: end, state: { hash: lax.hash, sinceBoundary: since + end } }
+}
+
+/** Goes from `from` to `to` until the hash has no bit of `mask`. */
+function scan(bytes: Uint8Array, from: number, to: number, start: number, mask: number): { readonly found: boolean, readonly at: number, readonly hash: number } {
+  let hash = start
+  for (let at = from; at < to; at += windowBytes) {
+    const length = Math.min(windowBytes, to - at)
+    window.set(bytes.subarray(at, at + length))
+    const taken = kernel.scan(length, hash, mask)
+    if (taken >= 0) return { found: true, at: at + taken, hash: 0 }
+    hash = kernel.lastHash() >>> 0
   }
-  while (at < end) {
-    hash = ((hash << 1) + gear[bytes[at++] as number]!) | 0
-    if ((hash & laxMask) === 0) return { found: true, length: at, state: chunkerStart }
-  }
-  if (since + end >= most) return { found: true, length: end, state: chunkerStart }
-  return { found: false, length: end, state: { hash: hash >>> 0, sinceBoundary: since + end } }
+  return { found: false, at: to, hash }
 }

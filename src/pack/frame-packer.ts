@@ -13,12 +13,13 @@ const maxKnownFiles = 1024
 
 /** Packs pictures as frames. */
 export class FramePacker {
-  readonly #effort: FrameEffort
+  /** For the pictures that come now. */
+  effort: FrameEffort
   /** The frame that a file with this hash stands for. */
   readonly #known = new Map<string, ChunkName>()
 
   constructor(effort: FrameEffort) {
-    this.#effort = effort
+    this.effort = effort
   }
 
   /** Adds `file` to the builder's open entry as a frame; false when it is better stored as bytes. */
@@ -43,7 +44,7 @@ export class FramePacker {
   async #store(builder: PackBuilder, stream: Stream, name: ChunkName, current: IndexedPicture, fileBytes: number): Promise<boolean> {
     const { ordinal, kept } = await builder.nextFrame(stream)
     const usable = kept.filter((each) => mayReferTo(each, ordinal, name.bytes))
-    const code = await provenFrame(current, usable.map((each) => each.indexed), this.#effort)
+    const code = await provenFrame(current, usable.map((each) => each.indexed), this.effort)
     if (!code || code.bytes.length > Math.min(fileBytes, maxStoredFrameBytes)) return false
     const references = code.used.map((index) => usable[index]!)
     builder.addFrame(stream, { name, bytes: code.bytes, references, indexed: current }, kept)

@@ -37,6 +37,8 @@ export interface PackerOptions {
 }
 
 export interface PackCallbacks {
+  /** zstd level for what is packed now, in place of the usual one. */
+  readonly level?: number | undefined
   /** A `whole` file changed while it was read: nothing of it counts, it must be taken again. */
   readonly onTorn: (take: FileTake) => void
   /** It was read to its end, but its pack could not be sealed: it must be taken again. */
@@ -80,6 +82,9 @@ export class Packer {
    * as if it had not been read. Errors: `spool-full`, `state-full`, `aborted`, …
    */
   async pack(queue: string, takes: AsyncIterable<FileTake>, callbacks: PackCallbacks): Promise<void> {
+    const { level = this.#options.level } = callbacks
+    this.#coders.blocks.level = level
+    this.#coders.frames.effort = frameEffort(level)
     const run = new PackRun(this.#options, this.#coders, queue, callbacks)
     try {
       for await (const take of takes) {

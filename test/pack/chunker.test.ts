@@ -5,6 +5,7 @@ import { chunkSizes, chunkerStart, nextCut, type ChunkerState } from '../../src/
 import { FileCuts } from '../../src/pack/cuts.ts'
 import { sha256 } from '../../src/pack/sha256.ts'
 import { noise } from './make-log.ts'
+import { plainNextCut } from './twin/chunker.ts'
 
 const KiB = 1024
 
@@ -56,6 +57,13 @@ const content = fc.array(
 const endsIn = (bytes: Uint8Array) => fc.array(fc.nat(bytes.length), { maxLength: 12 }).map((ends) => ends.sort((a, b) => a - b))
 
 describe('the chunker', () => {
+  test('cuts where its twin in plain TypeScript cuts, with the same state', () => {
+    fc.assert(fc.property(content, fc.nat(2 ** 32 - 1), fc.nat(200_000), (bytes, hash, sinceBoundary) => {
+      const state = { hash: sinceBoundary > 0 ? hash : 0, sinceBoundary }
+      expect(nextCut(bytes, state)).toEqual(plainNextCut(bytes, state))
+    }))
+  })
+
   test('cuts where a plain implementation of docs/format.md cuts', () => {
     fc.assert(fc.property(content, (bytes) => {
       expect(boundariesOf(bytes)).toEqual(plainBoundaries(bytes))

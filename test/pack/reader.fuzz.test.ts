@@ -9,7 +9,7 @@
  * (d) The same log encrypted: bytes of age files, header and payload, with all hashes made to fit, and encrypted anew what
  * (b) and (c) make of a body.
  *
- * 3,000 cases, 100,000 when CI is set. The seed is printed; FUZZ_SEED repeats a run. Work is counted, not timed.
+ * The seed is printed; FUZZ_SEED repeats a run. Work is counted, not timed.
  */
 import { beforeAll, expect, test } from 'vitest'
 import type { Codec } from '../../src/compress/codec.ts'
@@ -37,8 +37,9 @@ import { memoryDestination } from '../../src/transfer/memory.ts'
 import { changePixels, drawPixels, makePng } from '../compress/frames/make-png.ts'
 import { addPicture, addSegment, bodyOf, device, idOf, lines, LogMaker, noise, streamOf, type StampedPack } from './make-log.ts'
 import { mutateBytes, mutateManifest, Random } from './mutate.ts'
+import { sized } from '../size.ts'
 
-const cases = process.env['CI'] ? 100_000 : 3_000
+const cases = sized({ quick: 3_000, ci: 100_000, long: 100_000 })
 const seed = Number(process.env['FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 32))
 const isTold = `${cases} cases, FUZZ_SEED=${seed}`
 

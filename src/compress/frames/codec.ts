@@ -1,9 +1,8 @@
 import { ByteReader, ByteWriter, FormatError } from '../../pack/bytes.ts'
-import { BitDecoder, BitEncoder } from './bit-coder.ts'
 import { leastMemoryBits, readHead, writeHead, type CodeHead } from './code-head.ts'
 import { frameFailed } from './frame.ts'
-import { layoutOf, sameMetadata, sameShape, unitColumns, unitsPerRow, type Picture } from './picture.ts'
-import { PixelModel } from './pixel-model.ts'
+import { layoutOf, sameMetadata, samePicture, sameShape, unitColumns, unitsPerRow, type Picture } from './picture.ts'
+import { PixelCoder } from './pixel-kernel.ts'
 import { ResidualReader, ResidualWriter } from './residuals.ts'
 import { fingerprint, plan, units } from './search.ts'
 import { walk } from './walk.ts'
@@ -68,11 +67,13 @@ export function encodeFrame(current: IndexedPicture, references: readonly Indexe
   }
   const writer = new ByteWriter()
   writeHead(writer, head)
-  const coder = new BitEncoder()
+  const coder = coderFor(head, picture)
   if (head.method === 'model') {
-    walk(coder, picture, kinds, modelFor(coder, picture, head, pictures))
+    if (learns) learnAll(coder, pictures)
+    coder.pixels.set(picture.pixels)
+    walk(coder, picture, kinds, coder)
   } else {
-    const residuals = new ResidualWriter(coded, picture.bytesPerColumn)
+    const residuals = new ResidualWriter(picture.pixels, coded, picture.bytesPerColumn)
     walk(coder, picture, kinds, residuals)
     writer.varint(coded)
     writer.sized(residuals.finish(settings.level))
@@ -87,51 +88,72 @@ export function encodeFrame(current: IndexedPicture, references: readonly Indexe
  * picture. Memory and time are bounded by the pixels, and what they take is checked before it is taken.
  */
 export function decodeFrame(bytes: Uint8Array, references: readonly Picture[]): Picture {
+  const picture = decode(bytes, references)
+  return { ...picture, pixels: picture.pixels.slice() }
+}
+
+/** Whether `decodeFrame` gives this picture, without keeping what it gives. Throws as it does. */
+export function isCodeOf(picture: Picture, bytes: Uint8Array, references: readonly Picture[]): boolean {
+  return samePicture(decode(bytes, references), picture)
+}
+
+/** Its pixels are good until the next picture is coded. */
+function decode(bytes: Uint8Array, references: readonly Picture[]): Picture {
   try {
-    return decode(new ByteReader(bytes), references)
+    return read(new ByteReader(bytes), references)
   } catch (error) {
     if (error instanceof FormatError) throw frameFailed(error.message, error)
     throw error
   }
 }
 
-function decode(reader: ByteReader, references: readonly Picture[]): Picture {
+function read(reader: ByteReader, references: readonly Picture[]): Picture {
   const head = readHead(reader, references)
   if (!references.every((reference) => sameShape(reference, head.facts))) reader.fail('a reference has another shape')
   const { width, height, bitDepth, colorType, head: before, tail } = head.facts
   const layout = layoutOf(head.facts)
-  const pixels = new Uint32Array(layout.columns * height)
-  const picture: Picture = { width, height, bitDepth, colorType, head: before, tail, ...layout, pixels }
-  const kinds = new Uint8Array(unitsPerRow(picture) * height)
+  const shape = { width, height, bitDepth, colorType, head: before, tail, ...layout }
   const copied = head.sources.map(({ reference, rows }) => ({ pixels: references[reference]!.pixels, rows }))
-  let residuals: ResidualReader | undefined
-  if (head.method === 'residuals') {
-    const count = reader.varint('coded pixels', pixels.length)
-    residuals = new ResidualReader(reader.sized('differences', reader.remaining), count, picture.bytesPerColumn)
+  const kinds = new Uint8Array(unitsPerRow(shape) * height)
+  if (head.method === 'model') {
+    const coder = coderFor(head, shape, reader.bytes(reader.remaining, 'code'))
+    if (head.learns) learnAll(coder, references)
+    const { pixels } = coder
+    walk(coder, { ...shape, pixels }, kinds, coder, copied)
+    coder.end()
+    return { ...shape, pixels }
   }
-  const coder = new BitDecoder(reader.bytes(reader.remaining, 'code'))
-  walk(coder, picture, kinds, residuals ?? modelFor(coder, picture, head, references), copied)
-  residuals?.end()
+  const pixels = new Uint32Array(layout.columns * height)
+  const count = reader.varint('coded pixels', pixels.length)
+  const residuals = new ResidualReader(pixels, reader.sized('differences', reader.remaining), count, layout.bytesPerColumn)
+  const coder = coderFor(head, shape, reader.bytes(reader.remaining, 'code'))
+  walk(coder, { ...shape, pixels }, kinds, residuals, copied)
+  residuals.end()
   coder.end()
-  return picture
+  return { ...shape, pixels }
 }
 
-function modelFor(coder: BitEncoder | BitDecoder, picture: Picture, head: CodeHead, references: readonly Picture[]): PixelModel {
-  const model = new PixelModel(coder, picture.bytesPerColumn, head.memoryBits)
-  // The most similar one last: what is seen last is remembered best.
-  if (head.learns) for (const reference of references.toReversed()) learn(model, reference)
-  return model
+function coderFor({ method, memoryBits }: CodeHead, { columns, height, bytesPerColumn }: Omit<Picture, 'pixels'>, code?: Uint8Array): PixelCoder {
+  return new PixelCoder(method === 'model' ? { pixels: columns * height, memoryBits, bytesPerColumn } : { pixels: 0, memoryBits: 0, bytesPerColumn }, code)
+}
+
+/** The most similar picture last: what is seen last is remembered best. */
+function learnAll(coder: PixelCoder, references: readonly Picture[]): void {
+  for (const reference of references.toReversed()) {
+    coder.pixels.set(reference.pixels)
+    learn(coder, reference)
+  }
 }
 
 /** Shows the model every unit that is no repetition of the row above. */
-function learn(model: PixelModel, { pixels, columns, height }: Picture): void {
+function learn(coder: PixelCoder, { pixels, columns, height }: Picture): void {
   for (let row = 2; row < height; row++) {
     const rowEnd = (row + 1) * columns
     for (let from = row * columns; from < rowEnd; from += unitColumns) {
       const to = Math.min(from + unitColumns, rowEnd)
       let at = from
       while (at < to && pixels[at] === pixels[at - columns]) at++
-      if (at < to) model.learn(pixels, columns, from, to)
+      if (at < to) coder.learn(columns, from, to)
     }
   }
 }

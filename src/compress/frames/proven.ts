@@ -1,6 +1,5 @@
 import { SluiceError } from '../../observe/error.ts'
-import { decodeFrame, encodeFrame, type EncodedFrame, type FrameEffort, type IndexedPicture } from './codec.ts'
-import { samePicture } from './picture.ts'
+import { encodeFrame, isCodeOf, type EncodedFrame, type FrameEffort, type IndexedPicture } from './codec.ts'
 
 /** The effort for screenshots that goes with a zstd level (1–19). */
 export function frameEffort(level: number): FrameEffort {
@@ -16,8 +15,7 @@ export async function provenFrame(
 ): Promise<EncodedFrame | undefined> {
   try {
     const code = encodeFrame(current, references, effort)
-    const decoded = decodeFrame(code.bytes, code.used.map((index) => references[index]!.picture))
-    return samePicture(decoded, current.picture) ? code : undefined
+    return isCodeOf(current.picture, code.bytes, code.used.map((index) => references[index]!.picture)) ? code : undefined
   } catch (error) {
     if (error instanceof SluiceError && error.code === 'codec-failed') return undefined
     throw error

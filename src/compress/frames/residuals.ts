@@ -1,5 +1,5 @@
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
-import { gradient, shiftsOf } from './color-model.ts'
+import { gradient, shiftsOf } from './color-bytes.ts'
 import { frameFailed } from './frame.ts'
 
 /** What repeats in differences is near; a larger window costs every reader memory. */
@@ -11,18 +11,21 @@ const windowLog = 20
  */
 class Residuals {
   readonly bytes: Uint8Array
+  readonly #pixels: Uint32Array
   readonly #count: number
   readonly #shifts: readonly number[]
   protected next = 0
 
-  constructor(bytes: Uint8Array, count: number, planes: number) {
+  constructor(pixels: Uint32Array, bytes: Uint8Array, count: number, planes: number) {
+    this.#pixels = pixels
     this.bytes = bytes
     this.#count = count
     this.#shifts = shiftsOf[planes] ?? []
   }
 
   /** Takes the next pixels, `from` to `to` of one row, from the plane or writes them there. */
-  protected run(pixels: Uint32Array, columns: number, from: number, to: number, isWriting: boolean): void {
+  protected run(columns: number, from: number, to: number, isWriting: boolean): void {
+    const pixels = this.#pixels
     for (let at = from; at < to; at++, this.next++) {
       const [west, north, northWest] = neighbours(pixels, columns, at)
       let pixel = 0
@@ -44,12 +47,12 @@ class Residuals {
 
 export class ResidualWriter extends Residuals {
   /** `count`: pixels there will be. */
-  constructor(count: number, planes: number) {
-    super(new Uint8Array(count * planes), count, planes)
+  constructor(pixels: Uint32Array, count: number, planes: number) {
+    super(pixels, new Uint8Array(count * planes), count, planes)
   }
 
-  span(pixels: Uint32Array, columns: number, from: number, to: number): void {
-    this.run(pixels, columns, from, to, false)
+  span(columns: number, from: number, to: number): void {
+    this.run(columns, from, to, false)
   }
 
   finish(level: number): Uint8Array {
@@ -62,14 +65,14 @@ export class ResidualReader extends Residuals {
   readonly #end: number
 
   /** Throws `codec-failed` unless `packed` holds exactly `count` pixels. */
-  constructor(packed: Uint8Array, count: number, planes: number) {
-    super(unpack(packed, count * planes), count, planes)
+  constructor(pixels: Uint32Array, packed: Uint8Array, count: number, planes: number) {
+    super(pixels, unpack(packed, count * planes), count, planes)
     this.#end = count
   }
 
-  span(pixels: Uint32Array, columns: number, from: number, to: number): void {
+  span(columns: number, from: number, to: number): void {
     if (this.next + to - from > this.#end) throw frameFailed('there are too few differences')
-    this.run(pixels, columns, from, to, true)
+    this.run(columns, from, to, true)
   }
 
   /** Throws `codec-failed` unless all were used. */

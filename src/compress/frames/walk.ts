@@ -4,8 +4,9 @@ import { unitColumns, unitsPerRow, type Picture } from './picture.ts'
 import { units } from './search.ts'
 
 /** Codes or decodes some pixels of one row. */
-interface PixelCoder {
-  span(pixels: Uint32Array, columns: number, from: number, to: number): void
+interface SpanCoder {
+  /** Numbers `from` to `to` of one row, in the plane that it was made for. */
+  span(columns: number, from: number, to: number): void
 }
 
 /** Pixels of an earlier picture of the same shape, taken from so many rows further down. */
@@ -18,9 +19,8 @@ export interface CopiedSource {
  * The one way through a picture, for both directions: row by row, first what each unit is made from, then the pixels
  * of those that are coded. `sources` are given when decoding: then kinds and pixels are written.
  */
-export function walk(coder: BitCoder, picture: Picture, kinds: Uint8Array, pixelCoder: PixelCoder, sources?: readonly CopiedSource[]): void {
-  const { pixels, columns, height } = picture
-  const perRow = unitsPerRow(picture)
+export function walk(coder: BitCoder, { pixels, columns, height }: Picture, kinds: Uint8Array, spanCoder: SpanCoder, sources?: readonly CopiedSource[]): void {
+  const perRow = unitsPerRow({ columns })
   const kindModel = new KindModel(coder, perRow)
   for (let row = 0; row < height; row++) {
     const firstUnit = row * perRow
@@ -30,7 +30,7 @@ export function walk(coder: BitCoder, picture: Picture, kinds: Uint8Array, pixel
       for (next = index + 1; next < perRow && kinds[firstUnit + next] === kind;) next++
       const from = row * columns + index * unitColumns
       const to = row * columns + Math.min(next * unitColumns, columns)
-      if (kind === units.coded) pixelCoder.span(pixels, columns, from, to)
+      if (kind === units.coded) spanCoder.span(columns, from, to)
       else if (sources) copy(pixels, kind, sources, columns, from, to)
     }
   }

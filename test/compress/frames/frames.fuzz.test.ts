@@ -4,10 +4,12 @@
  *
  * Method: (a) PNGs of every form with text and filters at random, whole, mutated as they are, or mutated in the bytes of
  * a chunk with its CRC made to fit; what is read is also coded against the pictures before it and decoded. (b) Codes of small pictures,
- * mutated, with the right references, others, or none.
- *
- * 600 cases of each, 2,000 when CI is set. The seed is printed; FUZZ_SEED repeats a run.
+ * mutated, with the right references, others, or none. (c) As (a) with the pictures of PngSuite, of which png-suite.int.test.ts
+ * compares the whole ones with another reader. Work is bounded by what comes out; the slowest case is told. The seed is
+ * printed; FUZZ_SEED repeats a run.
  */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { decodeFrame, encodeFrame, indexed, type IndexedPicture } from '../../../src/compress/frames/codec.ts'
 import { SluiceError } from '../../../src/observe/error.ts'
@@ -15,25 +17,51 @@ import { readPng, writePng } from '../../../src/compress/frames/png.ts'
 import { frameBytes } from '../../../src/compress/frames/canonical.ts'
 import { frameOf, pictureOf } from '../../../src/compress/frames/picture.ts'
 import { mutateBytes, Random } from '../../pack/mutate.ts'
+import { sized } from '../../size.ts'
+import { Slowest } from '../slowest.ts'
 import { changePixels, chunkOf, drawPixels, forms, makePng, signature } from './make-png.ts'
 
-const cases = process.env['CI'] ? 2_000 : 600
+const cases = sized({ quick: 400, ci: 1_500, long: 15_000 })
+const suiteCases = sized({ quick: 100, ci: 500, long: 5_000 })
 const seed = Number(process.env['FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 const maxRssBytes = 768 << 20
 const limitMs = 20 * 60_000
 const efforts = ['quick', 'normal', 'thorough'] as const
 
-process.stdout.write(`frames.fuzz.test.ts: ${cases} cases of each, FUZZ_SEED=${seed}\n`)
+const suite = '/usr/share/go-1.19/src/image/png/testdata/pngsuite'
+const suiteFiles = existsSync(suite)
+  ? readdirSync(suite).filter((name) => name.endsWith('.png')).map((name) => readFileSync(join(suite, name)))
+  : []
 
-function run(kind: number, each: (random: Random) => void): void {
-  for (let number = 0; number < cases; number++) {
+/** Runs so many cases, each with numbers of its own, and tells what `counts` holds in the end. */
+function run(kind: number, count: number, counts: Readonly<Record<string, number>>, each: (random: Random) => void): void {
+  const slowest = new Slowest()
+  for (let number = 0; number < count; number++) {
     try {
-      each(new Random(seed + kind * cases + number))
+      slowest.time(() => { each(new Random(seed + kind * cases + number)) })
     } catch (error) {
       throw new Error(`case ${number} of FUZZ_SEED=${seed}`, { cause: error })
     }
+    if (number % 100 === 0) expect(process.memoryUsage().rss).toBeLessThan(maxRssBytes)
   }
-  expect(process.memoryUsage().rss).toBeLessThan(maxRssBytes)
+  const words = Object.entries(counts).map(([what, times]) => `${what} ${times}`).join(', ')
+  process.stdout.write(`frames.fuzz.test.ts (${'abc'[kind]}), FUZZ_SEED=${seed}: ${words}; ${slowest.words}\n`)
+  expect(Math.min(...Object.values(counts))).toBeGreaterThan(0)
+}
+
+/** Codes what was read of a file, and expects it back; returns it as a reference for what comes next. */
+function expectExact(random: Random, frame: NonNullable<ReturnType<typeof readPng>>, past: readonly IndexedPicture[]): IndexedPicture {
+  const current = indexed(pictureOf(frame))
+  const { bytes: code, used } = encodeFrame(current, past, random.pick(efforts))
+  const decoded = frameOf(decodeFrame(code, used.map((index) => past[index]!.picture)))
+  const restored = readPng(writePng(decoded))!
+  expect(Buffer.from(frameBytes(restored)).equals(frameBytes(frame))).toBe(true)
+  return current
+}
+
+/** One that has as many bytes as before, or fewer, or more, in one place or one chunk. */
+function damaged(random: Random, file: Buffer): Buffer {
+  return random.below(2) === 0 ? mutateBytes(random, file) : mutateChunk(random, file)
 }
 
 /** Changes the data of one chunk and makes its CRC fit again. */
@@ -50,34 +78,26 @@ function mutateChunk(random: Random, file: Buffer): Buffer {
   return Buffer.concat([signature, ...chunks])
 }
 
-test('(a) a PNG is exact or left alone', { timeout: limitMs }, () => {
+test(`(a) ${cases} PNGs are exact or left alone (FUZZ_SEED=${seed})`, { timeout: limitMs }, () => {
   const counts = { whole: 0, read: 0, left: 0 }
   let past: IndexedPicture[] = []
-  run(0, (random) => {
+  run(0, cases, counts, (random) => {
     const shape = { ...random.pick(forms), width: 1 + random.below(150), height: 1 + random.below(40) }
     const isSequel = past.length > 0 && random.below(2) === 0
     const last = isSequel ? frameOf(past.at(-1)!.picture) : undefined
     const drawn = last ? changePixels(random, last, last.pixels) : drawPixels(random, shape)
     const file = makePng(last ?? shape, drawn, () => random.below(5), [chunkOf('tEXt', random.bytes(random.below(30)))])
-    const damage = random.below(3)
-    const bytes = damage === 0 ? file : damage === 1 ? mutateBytes(random, file) : mutateChunk(random, file)
-    const frame = readPng(bytes)
-    counts[frame ? (damage === 0 ? 'whole' : 'read') : 'left']++
-    if (damage === 0) expect(Buffer.compare(frame!.pixels, drawn)).toBe(0)
-    if (!frame) return
-    const current = indexed(pictureOf(frame))
-    const { bytes: code, used } = encodeFrame(current, past, random.pick(efforts))
-    const decoded = frameOf(decodeFrame(code, used.map((index) => past[index]!.picture)))
-    const restored = readPng(writePng(decoded))!
-    expect(Buffer.from(frameBytes(restored)).equals(frameBytes(frame))).toBe(true)
-    past = [...past.slice(-3), current]
+    const isWhole = random.below(3) === 0
+    const frame = readPng(isWhole ? file : damaged(random, file))
+    counts[frame ? (isWhole ? 'whole' : 'read') : 'left']++
+    if (isWhole) expect(Buffer.compare(frame!.pixels, drawn)).toBe(0)
+    if (frame) past = [...past.slice(-3), expectExact(random, frame, past)]
   })
-  expect(Math.min(counts.whole, counts.read, counts.left)).toBeGreaterThan(0)
 })
 
-test('(b) a mutated code gives a picture within the limits, or fails as codes do', { timeout: limitMs }, () => {
+test(`(b) ${cases} mutated codes give a picture within the limits, or fail as codes do (FUZZ_SEED=${seed})`, { timeout: limitMs }, () => {
   const counts = { decoded: 0, failed: 0 }
-  run(1, (random) => {
+  run(1, cases, counts, (random) => {
     const shape = { ...random.pick(forms), width: 1 + random.below(150), height: 1 + random.below(40) }
     const pixels = drawPixels(random, shape)
     const frame = { ...shape, head: new Uint8Array(), tail: random.bytes(random.below(5)) }
@@ -94,5 +114,14 @@ test('(b) a mutated code gives a picture within the limits, or fails as codes do
       counts.failed++
     }
   })
-  expect(Math.min(counts.decoded, counts.failed)).toBeGreaterThan(0)
+})
+
+test.skipIf(suiteFiles.length === 0)(`(c) ${suiteCases} mutated pictures of PngSuite are exact or left alone (FUZZ_SEED=${seed}; needs golang-1.19-src)`, { timeout: limitMs }, () => {
+  const counts = { read: 0, left: 0 }
+  let past: readonly IndexedPicture[] = []
+  run(2, suiteCases, counts, (random) => {
+    const frame = readPng(damaged(random, random.pick(suiteFiles)))
+    counts[frame ? 'read' : 'left']++
+    if (frame) past = [...past.slice(-3), expectExact(random, frame, past)]
+  })
 })

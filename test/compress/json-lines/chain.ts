@@ -11,8 +11,15 @@ export interface Link {
   readonly before: Uint8Array | undefined
 }
 
+/** What became of the blocks of a chain. */
+interface Chain {
+  readonly links: readonly Link[]
+  /** How many were left alone. */
+  readonly left: number
+}
+
 /** Encodes blocks one after another and expects each to come back, with the model that the next one needs. */
-function encodeChain(blocks: readonly Uint8Array[], seed: number): Link[] {
+function encodeChain(blocks: readonly Uint8Array[], seed: number): Chain {
   const links: Link[] = []
   let model: Uint8Array | undefined
   for (const [index, raw] of blocks.entries()) {
@@ -24,11 +31,11 @@ function encodeChain(blocks: readonly Uint8Array[], seed: number): Link[] {
     links.push({ raw, code: encoded.code, before: model })
     model = encoded.model
   }
-  return links
+  return { links, left: blocks.length - links.length }
 }
 
 /** A generated chain, in half of the cases of damaged lines. */
-export function expectChain(seed: number): Link[] {
+export function expectChain(seed: number): Chain {
   const random = new Random(seed)
   const lines = generateLines(random, 1 + random.below(random.pick([4, 12, 60])))
   const damaged = random.below(2) === 0 ? mutateBytes(random, lines) : lines

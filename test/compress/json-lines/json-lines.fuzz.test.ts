@@ -1,42 +1,57 @@
 /**
  * Claims: whatever bytes a block has, it comes back to the byte or is left alone; whatever bytes a code has, decoding
- * it ends with a block of at most 1 MiB or with `codec-failed`.
+ * it ends with a block of at most 1 MiB and a model of at most 2 MiB, or with `codec-failed`; both in bounded memory.
  *
- * Method: chains of generated lines, half of them damaged, cut anywhere, are encoded and decoded. Then codes are
- * damaged, or read with the model of another block.
- *
- * 2,000 chains, 20,000 when CI is set, or FUZZ_CASES. The seed is printed; FUZZ_SEED repeats a run.
+ * Method: chains of generated lines, half of them damaged, cut anywhere, are encoded and decoded. Then a code of each chain is
+ * damaged, or read with the model of another block, or is garbage altogether. Work is bounded by what comes out; the slowest
+ * case is told. The seed is printed; FUZZ_SEED repeats a run.
  */
 import { expect, test } from 'vitest'
 import { maxBlockBytes } from '../../../src/compress/codec.ts'
 import { decodeLines } from '../../../src/compress/json-lines/decode.ts'
 import { SluiceError } from '../../../src/observe/error.ts'
 import { mutateBytes, Random } from '../../pack/mutate.ts'
+import { sized } from '../../size.ts'
+import { Slowest } from '../slowest.ts'
 import { expectChain, type Link } from './chain.ts'
 
-const cases = Number(process.env['FUZZ_CASES'] ?? (process.env['CI'] ? 20_000 : 2_000))
+const cases = sized({ quick: 3_000, ci: 100_000, long: 1_000_000 })
 const seed = Number(process.env['FUZZ_SEED'] ?? Math.floor(Math.random() * 2 ** 32))
-const timeoutMs = 60_000 + cases * 50
+const maxRssBytes = 768 << 20
+const slowest = new Slowest()
 
-process.stdout.write(`json-lines.fuzz.test.ts: ${cases} cases, FUZZ_SEED=${seed}\n`)
-
-test('any lines come back, and any code ends', () => {
-  const told = { links: 0, read: 0, refused: 0 }
-  let links: Link[] = []
-  for (let round = 0; round < cases; round++) {
+test(`${cases} blocks of any bytes come back or are left alone, and any code ends (FUZZ_SEED=${seed})`, { timeout: 90 * 60_000 }, () => {
+  const told = { exact: 0, left: 0, read: 0, refused: 0 }
+  let before: readonly Link[] = []
+  for (let round = 0; told.exact + told.left < cases; round++) {
     const random = new Random(seed + round)
-    const others = links
-    links = expectChain((seed + round) >>> 0)
-    told.links += links.length
+    const { links, left } = slowest.time(() => expectChain((seed + round) >>> 0))
+    told.exact += links.length
+    told.left += left
+    if (round % 1000 === 0) expect(process.memoryUsage().rss).toBeLessThan(maxRssBytes)
     if (links.length === 0) continue
-    const link = random.pick(links)
-    const code = random.below(8) === 0 ? link.code : mutateBytes(random, link.code)
-    const model = random.below(4) === 0 && others.length > 0 ? random.pick(others).before : link.before
-    told[outcome(code, model, seed + round)]++
+    const { code, model } = broken(random, random.pick(links), before)
+    told[slowest.time(() => outcome(code, model, seed + round))]++
+    before = links
   }
-  expect(told.links).toBeGreaterThan(cases / 4)
-  expect(told.refused).toBeGreaterThan(cases / 8)
-}, timeoutMs)
+  process.stdout.write(
+    `json-lines.fuzz.test.ts, FUZZ_SEED=${seed}: ${told.exact} blocks exact, ${told.left} left alone; `
+      + `of broken codes ${told.read} read, ${told.refused} refused; ${slowest.words}\n`,
+  )
+  expect(process.memoryUsage().rss).toBeLessThan(maxRssBytes)
+  expect(told.exact).toBeGreaterThan(cases / 8)
+  expect(told.left).toBeGreaterThan(0)
+  expect(told.read).toBeGreaterThan(0)
+  expect(told.refused).toBeGreaterThan(cases / 50)
+})
+
+/** A code and a model to read it with that do not belong together, or are no longer what they were. */
+function broken(random: Random, link: Link, others: readonly Link[]): { readonly code: Uint8Array, readonly model: Uint8Array | undefined } {
+  const kind = random.below(16)
+  const code = kind < 2 ? link.code : kind === 2 ? random.bytes(random.below(300)) : mutateBytes(random, link.code)
+  const another = random.below(4) === 0 && others.length > 0 ? random.pick(others).before : link.before
+  return { code, model: another && random.below(8) === 0 ? mutateBytes(random, another) : another }
+}
 
 function outcome(code: Uint8Array, model: Uint8Array | undefined, round: number): 'read' | 'refused' {
   try {
