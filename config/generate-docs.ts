@@ -1,17 +1,48 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 
+import { writtenPages } from '../cli/written-pages.ts'
 import { errorCodes } from '../src/observe/error-codes.ts'
 import { reasons, yieldsToSendNow } from '../src/scheduler/reasons.ts'
 import type { ReasonCode } from '../src/scheduler/reasons.ts'
 import { collectorOptions } from './collector-options.ts'
+import { eventSections } from './events-page.ts'
+import { jsonSchemaOf } from './json-schema.ts'
 import { options } from './options.ts'
+import { mergeRows, policyIntroduction } from './policy-page.ts'
 import type { ListOption, MapOption, Option, ValueOption } from './schema.ts'
 
 const note = '<!-- Written by `npm run docs`; do not edit. -->'
 
 /** The generated pages by their path in the package. */
 function pages(): Readonly<Record<string, string>> {
-  return { 'docs/config.md': configPage(), 'docs/collector-config.md': collectorPage(), 'docs/errors.md': errorsPage(), 'docs/reasons.md': reasonsPage() }
+  return {
+    ...writtenPages(),
+    'config/schema.json': jsonText(jsonSchemaOf(options, 'The config file of Sluice', 'config')),
+    'config/policy-schema.json': jsonText(jsonSchemaOf(options, 'A policy of Sluice', 'policy')),
+    'docs/policy.md': policyPage(), 'docs/config.md': configPage(), 'docs/collector-config.md': collectorPage(), 'docs/errors.md': errorsPage(), 'docs/events.md': eventsPage(), 'docs/reasons.md': reasonsPage(),
+  }
+}
+
+function jsonText(value: object): string {
+  return `${JSON.stringify(value, undefined, 2)}\n`
+}
+
+function policyPage(): string {
+  return page(
+    '# Policies',
+    policyIntroduction,
+    '## Keys of policies alone',
+    table(['key', 'what it is', 'allowed', 'default'], rowsOf(options, '').filter(([key = '']) => isPolicyKey(key))),
+    '## Several files',
+    'The last file that says something of a key counts, also key by key inside of `power: { … }` and its like. Paths that are not absolute begin at the\n'
+    + 'folder of the file that they are in. Lists are replaced as a whole, but for these:',
+    table(['list', 'of several files'], mergeRows()),
+  )
+}
+
+function isPolicyKey(key: string): boolean {
+  const fields: Readonly<Record<string, Option>> = options.fields
+  return fields[/^`(\w+)/.exec(key)?.[1] ?? '']?.policyOnly === true
 }
 
 function configPage(): string {
@@ -23,7 +54,9 @@ function configPage(): string {
     'No stream’s folder, the state folder or the destination may lie inside another of them, since what was sent would\n'
     + 'be captured again. `power.sendAboveBattery` is not below `power.lowBattery`, `rate.trickle` not above `rate.max`, and\n'
     + 'there is one cap for each period and what it counts.',
-    table(['key', 'what it is', 'allowed', 'default'], rowsOf(options, '')),
+    'A running service takes up a changed file at once, or keeps to the last good one. [Policies](policy.md) are put over it. An editor that knows\n'
+    + '[config/schema.json](../config/schema.json) completes keys and marks mistakes.',
+    table(['key', 'what it is', 'allowed', 'default'], rowsOf(options, '').filter(([key = '']) => !isPolicyKey(key))),
   )
 }
 
@@ -76,6 +109,16 @@ function errorsPage(): string {
   )
 }
 
+function eventsPage(): string {
+  return page(
+    '# Events',
+    'One JSON object a line. `time`, `level`, `event`, `device` and `version` are in every line, in front of the fields of the\n'
+    + 'event. Names, levels and fields are stable: scripts may rely on them; fields and events may be added. Levels: `debug`, `info`, `warn`,\n'
+    + '`error`, `fatal`. What logs hold, what they leave out and where they are written is in [logs.md](logs.md).',
+    ...eventSections(),
+  )
+}
+
 /** Reasons that do not always stop what they name. */
 const levels: Partial<Record<ReasonCode, string>> = {
   'power-saver': '`power.onPowerSaver`',
@@ -121,12 +164,17 @@ function table(heading: readonly string[], rows: readonly (readonly string[])[])
 const stale: string[] = []
 for (const [path, text] of Object.entries(pages())) {
   const file = new URL(`../${path}`, import.meta.url)
-  if (!process.argv.includes('--check')) writeFileSync(file, text)
+  if (!process.argv.includes('--check')) write(file, text)
   else if (readOrEmpty(file) !== text) stale.push(path)
 }
 if (stale.length > 0) {
   process.stderr.write(`${stale.join(', ')}: not what the tables say. Run: npm run docs\n`)
   process.exitCode = 1
+}
+
+function write(file: URL, text: string): void {
+  mkdirSync(new URL('.', file), { recursive: true })
+  writeFileSync(file, text)
 }
 
 function readOrEmpty(file: URL): string {

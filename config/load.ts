@@ -2,21 +2,95 @@ import { realpathSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { homedir, hostname } from 'node:os'
 import { basename, dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 
 import { SluiceError, systemCode } from '../src/observe/error.ts'
-import { checkConfig, maxConfigBytes } from './parse.ts'
-import type { LoadedConfig, Refused } from './parse.ts'
+import { checkConfig, checkPolicy, checkWithPolicies } from './parse.ts'
+import type { ConfigText, LoadedConfig, Refused } from './parse.ts'
+import { readPolicies } from './policy-folder.ts'
 import { configInvalid, fileProblem } from './problem.ts'
+import type { Problem } from './problem.ts'
+import { readText } from './read-text.ts'
 import type { Environment } from './schema.ts'
+
+/** How often, and after how long, files are read again that change while they are read. */
+const maxRereads = 5
+const rereadMs = 20
 
 /** Reads the config file at `path`. Throws `config-missing` or `config-invalid`. */
 export async function loadConfig(path: string): Promise<LoadedConfig> {
   return await loadBy(path, checkConfig)
 }
 
-/** As `loadConfig`, but returns the problems of a file that is there. */
-export async function checkConfigFile(path: string): Promise<LoadedConfig | Refused> {
-  return await checkFile(path, checkConfig)
+/** A config with the policies over it. */
+export interface EffectiveConfig extends LoadedConfig {
+  readonly file: string
+  /** The policies, in the order in which they were put over it. */
+  readonly policies: readonly string[]
+}
+
+/** The config file at `path` with IT's policies over it. Throws `config-missing` or `config-invalid`. */
+export async function loadEffective(path: string, policyFolder: string): Promise<EffectiveConfig> {
+  const result = await checkEffective(path, policyFolder)
+  if (!('problems' in result)) return result
+  const files = new Set(result.problems.map(({ file }) => file))
+  throw configInvalid([...files].join(' and '), result.problems)
+}
+
+/** As `loadEffective`, but returns the problems of files that are there. Never a mix of files from before a change and after it. */
+export async function checkEffective(path: string, policyFolder: string): Promise<EffectiveConfig | Refused> {
+  const texts = await readUnchanging(() => readTexts(path, policyFolder))
+  return 'problems' in texts ? texts : checkTexts(texts)
+}
+
+/** A problem at the place that says what `key` is, or of the config as a whole where none does. */
+export function problemAt({ file, origins }: EffectiveConfig, key: string, found: string, allowed: string): Problem {
+  const [, from = file, line = '1'] = /^(.+):(\d+)$/.exec(origins.get(key)?.from ?? '') ?? []
+  return { file: from, line: Number(line), column: 1, key, found, allowed }
+}
+
+/** As `checkEffective` for policies that are files somewhere, of anybody. */
+export async function checkDrafts(path: string, policyFiles: readonly string[]): Promise<EffectiveConfig | Refused> {
+  const texts = await Promise.all([path, ...policyFiles].map(async (file) => (await readFile(file)).read))
+  return joined(texts, checkTexts)
+}
+
+/** What is wrong with policies by themselves. Throws `config-missing`. */
+export async function checkPolicyFiles(files: readonly string[]): Promise<readonly Problem[]> {
+  const texts = await Promise.all(files.map(async (file) => (await readFile(file)).read))
+  return texts.flatMap((text) => ('problems' in text ? text.problems : checkPolicy(text, machineEnvironment())))
+}
+
+function joined<T>(texts: readonly (ConfigText | Refused)[], use: (texts: readonly ConfigText[]) => T): T | Refused {
+  const problems = texts.flatMap((text) => ('problems' in text ? text.problems : []))
+  return problems.length > 0 ? { problems } : use(texts.filter((text) => 'text' in text))
+}
+
+function checkTexts([config, ...policies]: readonly ConfigText[]): EffectiveConfig | Refused {
+  if (!config) throw new Error('no config was read')
+  const result = checkWithPolicies(config, policies, machineEnvironment())
+  return 'problems' in result ? result : { ...result, file: config.file, policies: policies.map(({ file }) => file) }
+}
+
+/** The config first, then its policies. */
+async function readTexts(path: string, policyFolder: string): Promise<readonly ConfigText[] | Refused> {
+  const { read, ownerId } = await readFile(path)
+  const policies = await readPolicies(policyFolder, ownerId)
+  const problems = [read, policies].flatMap((each) => ('problems' in each ? each.problems : []))
+  return 'problems' in read || 'problems' in policies ? { problems } : [read, ...policies]
+}
+
+/** What two readings in a row agree on; somebody who replaces several files needs a moment. */
+async function readUnchanging<T>(read: () => Promise<T>): Promise<T> {
+  let before = await read()
+  for (let tries = 0; tries < maxRereads; tries++) {
+    const after = await read()
+    if (isDeepStrictEqual(before, after)) break
+    before = after
+    await sleep(rereadMs)
+  }
+  return before
 }
 
 /** Reads the config file at `path` by the check of its kind. Throws `config-missing` or `config-invalid`. */
@@ -37,35 +111,17 @@ export function readBy<T extends object>(text: string, source: string, check: Fi
 type FileCheck<T> = (text: string, fileName: string, environment: Environment) => T | Refused
 
 async function checkFile<T extends object>(path: string, check: FileCheck<T>): Promise<T | Refused> {
-  const bytes = await readBounded(path)
-  const problem = (found: string, allowed: string) => ({ problems: [fileProblem(path, found, allowed)] })
-  if (bytes === 'no-file') return problem('found something that is no regular file', 'allowed: a YAML file')
-  if (bytes.length > maxConfigBytes) {
-    return problem(`found more than ${maxConfigBytes} bytes`, `allowed: at most ${maxConfigBytes}`)
-  }
-  let text: string
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  } catch {
-    return problem('found bytes that are no UTF-8', 'allowed: YAML in UTF-8')
-  }
-  return check(text, path, machineEnvironment())
+  const { read } = await readFile(path)
+  return 'problems' in read ? read : check(read.text, path, machineEnvironment())
 }
 
-/** At most one byte more than allowed, so that an endless file ends here. */
-async function readBounded(path: string): Promise<Uint8Array | 'no-file'> {
+/** The text of a config file, and to whom it belongs. Throws `config-missing`. */
+async function readFile(path: string): Promise<{ readonly read: ConfigText | Refused, readonly ownerId: number }> {
   try {
     await using file = await open(path, 'r')
-    if (!(await file.stat()).isFile()) return 'no-file'
-    const buffer = new Uint8Array(maxConfigBytes + 1)
-    let length = 0
-    for (;;) {
-      const { bytesRead } = await file.read(buffer, length, buffer.length - length, length)
-      length += bytesRead
-      if (bytesRead === 0 || length === buffer.length) return buffer.subarray(0, length)
-    }
+    return { read: await readText(file, path), ownerId: (await file.stat()).uid }
   } catch (error) {
-    if (systemCode(error) === 'EISDIR') return 'no-file'
+    if (systemCode(error) === 'EISDIR') return { read: { problems: [fileProblem(path, 'found something that is no regular file', 'allowed: a YAML file')] }, ownerId: 0 }
     const why = systemCode(error) === 'ENOENT' ? 'there is no such file' : `it cannot be read (${systemCode(error)})`
     throw new SluiceError(
       'config-missing',

@@ -7,10 +7,11 @@ import { list, map, value } from './schema.ts'
 import type { TypeOf } from './schema.ts'
 import { bytes, cleanName, destination, duration, file, folder, glob, pin, proxy } from './types.ts'
 import { storeFields } from './store-options.ts'
-import { clock, integer, date, name, oneOf, percent, rate, sentence, timeZone, weekdays, yesNo } from './types.ts'
+import { clock, integer, integerOrAuto, date, loopback, name, oneOf, percent, rate, sentence, timeZone, weekdays, yesNo } from './types.ts'
 
 const second = 1000
-const day = 24 * 3600 * second
+const minute = 60 * second
+const day = 24 * 60 * minute
 
 const stream = map({
   name: value(name, { doc: 'What the stream is called in manifests, messages and commands; unique.' }),
@@ -178,6 +179,37 @@ const enrolment = map({
   }),
 }, { doc: 'How this device comes to be known at a collector.' })
 
+const pause = map({
+  longest: value(duration(30 * minute, 52 * 7 * day), {
+    as: 'longestMs', optional: true, policyOnly: true,
+    doc: 'Longest single pause of the worker, who may pause again as often as they want. Without it a pause may last until they resume.',
+  }),
+}, { policyOnly: true, doc: 'What a policy may say of pauses; that there are pauses it cannot change.' })
+
+const log = map({
+  folder: value(folder, { optional: true, doc: 'Where log files are written too, one a day or more. Without it: only the journal or stderr.' }),
+  level: value(oneOf('debug', 'info', 'warn', 'error'), { default: 'info', doc: 'The least that is written. What ends the service always is.' }),
+  maxSize: value(bytes(64 << 10, 1 << 30), { as: 'maxBytes', default: '5 MiB', doc: 'A log file that reaches this size is followed by another.' }),
+  keep: value(integer(2, 1000), { default: '31', doc: 'How many log files are kept; the oldest are deleted.' }),
+  format: value(oneOf('json', 'ecs'), { default: 'json', doc: '`json`: lines as in events.md. `ecs`: the same under the names of the Elastic Common Schema.' }),
+}, { doc: 'What is written of what happens. See logs.md.' })
+
+const metrics = map({
+  listen: value(loopback, { optional: true, doc: 'Where `GET /metrics` answers Prometheus, such as 127.0.0.1:9464; nobody is asked who they are there. Without it: nowhere.' }),
+  textfile: value(file, {
+    optional: true, doc: 'A file `….prom` for the textfile collector of node_exporter, or a folder in which it is `sluice.prom`. See operations.md.',
+  }),
+}, { doc: 'Metrics of this machine.' })
+
+const control = map({
+  group: value(name, {
+    optional: true, doc: 'A group of this machine, by name or number, whose members may see and steer the service too. Without it: only the service’s own user.',
+  }),
+  socket: value(file, {
+    default: '/run/sluice/control.sock', doc: 'Where they do: a socket in a folder that belongs to the service’s user. Unused without `group`.',
+  }),
+}, { doc: 'Who may ask the running service. See local-api.md.' })
+
 /** Every key of the config file: types, defaults, validation, messages and docs/config.md come from here. */
 export const options = map({
   device: value(name, {
@@ -192,14 +224,14 @@ export const options = map({
     },
     doc: 'Journal, spool and settings; one running service per folder.',
   }),
-  streams: list(stream, { max: 100, doc: 'What is captured. At least one.' }),
+  streams: list(stream, { max: 100, merge: { by: 'name' }, doc: 'What is captured. At least one.' }),
   destination: value(destination, { doc: 'Where the device log is written.' }),
   enrolment,
   recipients: list(value(recipient, { doc: 'A public key.' }), {
     max: 20, single: true, optional: true,
     doc: 'Who can read the packs: public keys of age. With any, every pack is encrypted, and this machine cannot read what it sent. See encryption.md.',
   }),
-  caps: list(cap, { max: 20, default: 'none', doc: 'Byte limits; all of them apply.' }),
+  caps: list(cap, { max: 20, default: 'none', merge: 'add', doc: 'Byte limits; all of them apply.' }),
   power,
   network,
   conditions,
@@ -209,12 +241,20 @@ export const options = map({
   connection,
   s3,
   plan,
-  exemptions: list(exemption, { max: 20, default: 'none', doc: 'Whom IT spares, and why.' }),
+  pause,
+  control,
+  exemptions: list(exemption, { max: 20, default: 'none', merge: 'add', doc: 'Whom IT spares, and why.' }),
+  log,
+  metrics,
   timeZone: value(timeZone, {
     default: { words: 'the system’s', text: ({ timeZone }) => timeZone },
     doc: 'Where days, weeks and months of caps begin, and whose clock `windows` go by.',
   }),
-  effort: value(integer(1, 19), { default: '6', doc: 'zstd level, and with it the effort for screenshots (quick up to 3, thorough from 13 on): higher is smaller and slower.' }),
+  effort: value(integerOrAuto(1, 19), {
+    default: 'auto',
+    doc: 'zstd level, and with it the effort for screenshots (quick up to 3, thorough from 13 on): higher is smaller and slower. '
+      + '`auto`: 3 on battery; on a charger 6, and 13 where sending costs something or has to wait. See effort.md.',
+  }),
 }, { doc: 'The config file.' })
 
 type FileConfig = TypeOf<typeof options>

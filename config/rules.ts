@@ -1,5 +1,6 @@
 import { relative, isAbsolute, sep } from 'node:path'
 
+import { capName } from '../src/budget/cap.ts'
 import type { Recurrence } from '../src/budget/cap.ts'
 import type { Config } from './options.ts'
 import { destinationFolder } from './types.ts'
@@ -12,22 +13,23 @@ type Report = (key: string, found: string, allowed: string) => void
 interface Surroundings {
   /** Where a path really leads once links are followed. */
   readonly realPath: (path: string) => string
-  /** Whether the file itself says what a key is. */
-  readonly isWritten: (key: string) => boolean
+  /** The file that says what a key is; undefined for a default. */
+  readonly fileOf: (key: string) => string | undefined
 }
 
 /** What must hold between values that are each allowed by themselves. */
-export function checkRules(config: Config, report: Report, { realPath, isWritten }: Surroundings): void {
+export function checkRules(config: Config, report: Report, { realPath, fileOf }: Surroundings): void {
   checkStreams(config, report)
   checkFolders(config, report, realPath)
-  checkCaps(config, report)
+  checkLogFolder(config, report, realPath)
+  checkCaps(config, report, fileOf)
   checkPlan(config, report)
   checkExemptions(config, report)
   checkWindows(config, report)
   checkRecipients(config, report)
   checkConnection(config, report)
   // A lower `max` alone is meant to slow both.
-  if (isWritten('rate.trickle')) checkRate(config, report)
+  if (fileOf('rate.trickle') !== undefined) checkRate(config, report)
   const { sendAboveBatteryPercent, lowBatteryPercent } = config.power
   if (sendAboveBatteryPercent < lowBatteryPercent) {
     report(
@@ -71,13 +73,20 @@ function checkFolders(config: Config, report: Report, realPath: (path: string) =
   }
 }
 
+/** A log that is captured grows with every pack that holds it. */
+function checkLogFolder({ log, streams }: Config, report: Report, realPath: (path: string) => string): void {
+  const folder = log.folder === undefined ? undefined : realPath(log.folder)
+  const around = folder === undefined ? -1 : streams.findIndex((stream) => contains(realPath(stream.folder), folder))
+  if (around >= 0) report('log.folder', `found a folder inside streams[${around}].path`, 'allowed: a folder that is not captured')
+}
+
 /** Whether `inner` is `outer` or lies below it; both absolute. */
 function contains(outer: string, inner: string): boolean {
   const path = relative(outer, inner)
   return path === '' || (path !== '..' && !path.startsWith(`..${sep}`) && !isAbsolute(path))
 }
 
-function checkCaps({ caps, streams }: Config, report: Report): void {
+function checkCaps({ caps, streams }: Config, report: Report, fileOf: Surroundings['fileOf']): void {
   for (const [index, cap] of caps.entries()) {
     const key = `caps[${index}]`
     checkRecurrence(cap, key, report)
@@ -85,7 +94,8 @@ function checkCaps({ caps, streams }: Config, report: Report): void {
       report(`${key}.pace`, `found it with per: ${cap.per}`, 'allowed: only with per: week or per: month')
     }
     checkStreamName(cap.stream, `${key}.stream`, streams, report)
-    const first = caps.findIndex(({ id }) => id === cap.id)
+    // Of two files each may limit the same bytes: the smaller limit is reached first.
+    const first = caps.findIndex((other, at) => capName(other) === capName(cap) && fileOf(`caps[${at}]`) === fileOf(key))
     if (first < index) {
       report(key, `found what caps[${first}] limits again`, 'allowed: one limit for each period of the same bytes')
     }

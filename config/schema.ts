@@ -27,7 +27,12 @@ export interface ValueType<T> {
   hint?(text: string): string | undefined
   /** The value in the words of `config show`, where the text as written does not say it all. */
   show?(value: T): string
+  /** For editors: never stricter than `parse`. Without it any text or number. */
+  readonly json?: JsonSchema
 }
+
+/** A piece of JSON Schema, draft 07. */
+export type JsonSchema = Readonly<Record<string, unknown>>
 
 /** A default is written as it would be in the file; one that depends on the machine says in words what it is. */
 type Default = string | { readonly words: string, readonly text: (environment: Environment) => string }
@@ -37,6 +42,8 @@ interface Described {
   readonly doc: string
   /** Name in the `Config` type when it differs from the key. */
   readonly as?: string
+  /** A key of policies alone: it would mean nothing where the worker may write it. */
+  readonly policyOnly?: true
 }
 
 interface ValueSettings extends Described {
@@ -52,6 +59,11 @@ interface ListSettings extends Described {
   readonly optional?: true
   /** A single item may stand for a list of one. */
   readonly single?: true
+  /**
+   * What lists of several files become: all items (`add`), or items that are one when their key `by` is the same. Without it
+   * the last list counts.
+   */
+  readonly merge?: 'add' | { readonly by: string }
 }
 
 export interface ValueOption extends ValueSettings {

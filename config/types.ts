@@ -5,7 +5,7 @@ import { authorityOf, parseProxy } from '../src/transfer/link/proxy-address.ts'
 import { isRegion, parseEndpoint, parseS3Address } from '../src/transfer/s3/address.ts'
 import { parseTusAddress } from '../src/transfer/tus-address.ts'
 import { nearest } from './nearest.ts'
-import type { ValueType } from './schema.ts'
+import type { JsonSchema, ValueType } from './schema.ts'
 import { formatBytes, formatDuration, parseBytes, parseClock, parseDate, parseDuration, parsePercent, parseWeekdays } from './units.ts'
 
 /** Most characters of a text value: purposes travel in every manifest. */
@@ -13,10 +13,16 @@ const maxTextLength = 1000
 
 const namePattern = /^[a-z0-9][a-z0-9._-]{0,63}$/
 
+/** A text of a pattern, or a number: editors read `5` as one. */
+function textOrNumber(pattern: RegExp): JsonSchema {
+  return { type: ['string', 'number'], pattern: pattern.source }
+}
+
 /** A name that is safe in addresses, file names and logs. */
 export const name: ValueType<string> = {
   allowed: 'a name of at most 64 characters a-z, 0-9, ".", "_", "-", beginning with a letter or digit',
   parse: (text) => namePattern.test(text) ? text : undefined,
+  json: textOrNumber(namePattern),
 }
 
 /** `hostname` made into a name: lower case, anything not allowed becomes `-`. */
@@ -34,6 +40,7 @@ export function oneOf<const T extends string>(...words: readonly T[]): ValueType
     allowed: words.join(', '),
     parse: (text) => words.find((word) => word === text),
     hint: (text) => didYouMean(text, words),
+    json: { enum: words },
   }
 }
 
@@ -49,6 +56,7 @@ export function bytes(min: number, max: number = Number.MAX_SAFE_INTEGER): Value
   return {
     allowed: `a size such as 5 GB, 4 MiB or 500 kB, ${range}`,
     parse: (text) => within(parseBytes(text), min, max),
+    json: textOrNumber(/^\s*\d+(\.\d+)? ?([Bb][Yy][Tt][Ee][Ss]?|[KMGTkmgt]?[Ii]?[Bb])?\s*$/),
   }
 }
 
@@ -56,48 +64,66 @@ export function duration(min: number, max: number): ValueType<number> {
   return {
     allowed: `a duration such as 30s, 5m or 1h30m, from ${formatDuration(min)} to ${formatDuration(max)}`,
     parse: (text) => within(parseDuration(text), min, max),
+    json: { type: 'string', pattern: '^\\s*(\\d+ ?[a-z]+ ?)+\\s*$' },
   }
 }
 
 export const percent: ValueType<number> = {
   allowed: 'whole percent from 0% to 100%',
   parse: parsePercent,
+  json: textOrNumber(/^\s*\d{1,3} ?%?\s*$/),
 }
 
 export const yesNo: ValueType<boolean> = {
   allowed: 'yes or no',
   takesBooleans: true,
   parse: (text) => ({ yes: true, true: true, no: false, false: false })[text],
+  json: { enum: [true, false, 'yes', 'no', 'true', 'false'] },
 }
 
 /** Bytes per second. */
 export const rate: ValueType<number> = {
   allowed: 'a rate such as 500 kB/s, from 1 kB/s to 10 GB/s',
   parse: (text) => text.endsWith('/s') ? within(parseBytes(text.slice(0, -2).trimEnd()), 1000, 1e10) : undefined,
+  json: { type: 'string', pattern: '/s$' },
 }
 
 /** Minutes after midnight. */
 export const clock: ValueType<number> = {
   allowed: 'a time of day such as "20:00", in quotes',
   parse: parseClock,
+  json: { type: 'string', pattern: '^\\s*\\d{1,2}:\\d{2}\\s*$' },
 }
 
 /** Days of the week, 0 is Monday. */
 export const weekdays: ValueType<readonly number[]> = {
   allowed: 'days such as mon-fri, or sat,sun',
   parse: parseWeekdays,
+  json: { type: 'string' },
 }
 
 /** The first moment of a day in UTC, milliseconds since the epoch. */
 export const date: ValueType<number> = {
   allowed: 'a date such as 2026-12-31',
   parse: parseDate,
+  json: { type: 'string', pattern: '^\\d{4}-\\d{2}-\\d{2}$' },
 }
 
 export function integer(min: number, max: number): ValueType<number> {
   return {
     allowed: `a whole number from ${min} to ${max}`,
     parse: (text) => /^\d{1,9}$/.test(text) ? within(Number(text), min, max) : undefined,
+    json: { type: ['integer', 'string'], pattern: '^\\d{1,9}$', minimum: min, maximum: max },
+  }
+}
+
+/** A whole number, or `auto`. */
+export function integerOrAuto(min: number, max: number): ValueType<number | 'auto'> {
+  const number = integer(min, max)
+  return {
+    allowed: `auto, or ${number.allowed}`,
+    parse: (text, context) => text === 'auto' ? 'auto' : number.parse(text, context),
+    json: { type: ['integer', 'string'], pattern: '^(auto|\\d{1,9})$', minimum: min, maximum: max },
   }
 }
 
@@ -119,6 +145,18 @@ function pathOf(what: string): ValueType<string> {
   }
 }
 
+/** An address that only this machine reaches, and a port; 0 takes any that is free. */
+export const loopback: ValueType<{ readonly host: string, readonly port: number }> = {
+  allowed: 'an address of this machine and a port, such as 127.0.0.1:9464 or [::1]:9464',
+  parse(text) {
+    const [, bracketed, host = bracketed, port = ''] = /^(?:\[(::1)\]|(localhost|127(?:\.\d{1,3}){3})):(\d{1,5})$/.exec(text) ?? []
+    const isAddress = host !== undefined && host.split('.').every((part) => !/^\d/.test(part) || Number(part) <= 255)
+    return isAddress && Number(port) <= 65_535 ? { host, port: Number(port) } : undefined
+  },
+  hint: (text) => /^(?:\[[^\]]*\]|[^:\s]+):\d+$/.test(text) ? 'only this machine may ask, for nobody is asked who they are;' : undefined,
+  show: ({ host, port }) => `${host.includes(':') ? `[${host}]` : host}:${port}`,
+}
+
 /** `none`, or the address of a proxy in canonical form. */
 export const proxy: ValueType<string> = {
   allowed: 'http://host:port, https://host:port, or none',
@@ -136,6 +174,7 @@ export const proxy: ValueType<string> = {
 /** The SHA-256 of a public key, base64. */
 export const pin: ValueType<string> = {
   allowed: 'sha256/ and the SHA-256 of a public key in base64, 44 characters',
+  json: { type: 'string', pattern: '^sha256/[A-Za-z0-9+/]{43}=$' },
   parse: (text) => /^sha256\/([A-Za-z0-9+/]{43}=)$/.exec(text)?.[1],
   show: (hash) => `sha256/${hash}`,
 }
@@ -151,6 +190,7 @@ export const glob: ValueType<string> = {
 /** A destination's address in canonical form. */
 export const destination: ValueType<string> = {
   allowed: 'file:///absolute/path, https://host/path, or s3://bucket/prefix',
+  json: { type: 'string', pattern: '^([Ff][Ii][Ll][Ee]|[Hh][Tt][Tt][Pp][Ss]?|[Ss]3):' },
   parse(text) {
     if (/^https?:/i.test(text)) return text.includes('@') ? undefined : parseTusAddress(text)?.href
     if (/^s3:/i.test(text)) return s3Address(text)

@@ -1,3 +1,4 @@
+import type { Config } from '../config/options.ts'
 import type { Decisions } from '../src/scheduler/judge.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { putAside } from '../src/journal/aside.ts'
@@ -7,6 +8,7 @@ import { SluiceError } from '../src/observe/error.ts'
 import { isWaitedOut, waitAfter } from '../src/scheduler/faults.ts'
 import { assemble, type AssembleOptions, type RunningService } from './assemble.ts'
 import { Companions } from './beside/companions.ts'
+import { Reload, type ConfigSource } from './reload.ts'
 
 /** A service that ran this long before it failed begins with short waits again. */
 const recoveredMs = 5 * 60_000
@@ -27,30 +29,50 @@ export async function runOnce(options: AssembleOptions & { readonly signal: Abor
   })
 }
 
+export interface RunOptions extends AssembleOptions {
+  readonly signal: AbortSignal
+  /** Where `config` comes from: what changes there is taken up while the service runs. */
+  readonly source?: ConfigSource
+  /** Called with the config that it goes on with, before it does. */
+  readonly onConfig?: (config: Config) => Promise<void>
+}
+
 /** Runs until `signal` aborts. What keeps it from starting, but passes by itself, is waited out. */
-export async function runService(options: AssembleOptions & { readonly signal: AbortSignal }): Promise<void> {
-  const { config, emit, signal } = options
+export async function runService({ source, onConfig, ...options }: RunOptions): Promise<void> {
+  const { emit, signal } = options
   let attempts = 0
   let startedAt = 0
+  let tell = emit
+  using reload = source && await Reload.start(source, (event) => tell(event))
   while (!signal.aborted) {
+    const round = reload?.begin(signal) ?? options
+    const { config } = round
+    await onConfig?.(config)
     try {
-      await withSoundJournal(options, async (running, companions) => {
+      await withSoundJournal({ ...options, ...round }, async (running, companions) => {
         startedAt = Date.now()
         await companions.start({ config, running })
-        companions.emit({ event: 'service.started', device: config.device, streams: config.streams.length })
-        await running.service.run(signal)
-      })
-      emit({ event: 'service.stopped', cause: String(signal.reason) })
-      return
+        tell = companions.emit
+        tell({ event: 'service.started', device: config.device, streams: config.streams.length })
+        const keys = reload?.taken() ?? []
+        if (keys.length > 0) tell({ event: 'config.reloaded', keys })
+        await running.service.run(round.signal)
+      }).finally(() => { tell = emit })
     } catch (error) {
-      if (signal.aborted && error instanceof SluiceError && error.code === 'aborted') return
-      if (!(error instanceof SluiceError) || !isWaitedOut(error)) throw error
+      if (round.signal.aborted && error instanceof SluiceError && error.code === 'aborted') continue
+      if (!(error instanceof SluiceError)) throw error
+      if (!isWaitedOut(error)) {
+        if (reload?.giveBack(error)) continue
+        throw error
+      }
       // A service that ran for a while had recovered; one that fails at each start waits longer and longer.
       attempts = startedAt > 0 && Date.now() - startedAt > recoveredMs ? 1 : attempts + 1
       const retryMs = waitAfter(error, attempts, Math.random())
       emit({ event: 'send.failed', code: error.code, message: error.message, retryMs })
-      await sleep(retryMs, undefined, { signal }).catch(() => undefined)
+      await sleep(retryMs, undefined, { signal: round.signal }).catch(() => undefined)
+      continue
     }
+    if (signal.aborted) emit({ event: 'service.stopped', cause: String(signal.reason) })
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Disk } from './disk.ts'
-import { ByteReader, type ByteWriter, FormatError } from '../pack/bytes.ts'
+import { ByteReader, type ByteWriter } from '../pack/bytes.ts'
 import { hashBytes } from '../pack/header.ts'
 import { sha256 } from '../pack/sha256.ts'
 
@@ -21,9 +21,8 @@ export async function readCache<T>(disk: Disk, path: string, mostBytes: number, 
   if (Buffer.compare(sha256(content), bytes.subarray(-hashBytes)) !== 0) return undefined
   try {
     return read(new ByteReader(content))
-  } catch (error) {
-    if (error instanceof FormatError) return undefined
-    throw error
+  } catch {
+    return undefined // written by another version, it may fail anywhere
   }
 }
 

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 
 import { describe, expect, expectTypeOf, test } from 'vitest'
 
+import { options } from '../../config/options.ts'
 import type { Config } from '../../config/options.ts'
 import { checkConfig, maxConfigBytes, parseConfig } from '../../config/parse.ts'
 import { maxProblems, problemText } from '../../config/problem.ts'
@@ -32,9 +33,13 @@ test('the smallest config gets every default', () => {
     rate: { trickleBytesPerSecond: 32_000, yields: true },
     connection: { direct: false, http2: true },
     s3: { partBytes: 5 << 20 },
+    pause: {},
     exemptions: [],
+    log: { level: 'info', maxBytes: 5 << 20, keep: 31, format: 'json' },
+    metrics: {},
+    control: { socket: '/run/sluice/control.sock' },
     timeZone: 'UTC',
-    effort: 6,
+    effort: 'auto',
   })
 })
 
@@ -45,7 +50,7 @@ test('the example is valid and every value of it names its line', () => {
     { id: 'policy-month-15', limitBytes: 5e9, per: 'month', resetDay: 15, pace: true }, { id: 'policy-day', limitBytes: 5e8, per: 'day', pace: false },
     { id: 'policy-rolling-30.on.metered', limitBytes: 1e9, per: 'rolling', days: 30, on: 'metered', pace: false },
   ])
-  expect(origins.get('caps[0].limit')).toEqual({ value: '5 GB', from: 'example.yaml:23' })
+  expect(origins.get('caps[0].limit')).toEqual({ value: '5 GB', from: 'example.yaml:24' })
   expect(origins.get('streams[0].quiet')).toEqual({ value: '2s', from: 'default' })
   for (const [key, { from }] of origins) {
     if (from === 'default') continue
@@ -112,7 +117,7 @@ function withLine(line: number, text: string): string {
   return lines.join('\n')
 }
 
-const topKeys = 'device, state, streams, destination, enrolment, recipients, caps, power, network, conditions, seal, windows, rate, connection, s3, plan, exemptions, timeZone, effort'
+const topKeys = Object.entries(options.fields).filter(([, option]) => !('policyOnly' in option)).map(([key]) => key).join(', ')
 const streamKeys = 'name, path, include, purpose, files, fidelity, networks, priority, optional, onSent, quiet'
 const nameRule = 'a name of at most 64 characters a-z, 0-9, ".", "_", "-", beginning with a letter or digit'
 const pathRule = 'the path of a folder: absolute, beginning with ~/, or relative to this file'
@@ -141,6 +146,7 @@ const wrong: readonly (readonly [text: string, problem: string])[] = [
   [withLine(7, 'state: ~bob/x'), `7:8 state: found "~bob/x"; allowed: ${pathRule}`],
   [withLine(7, 'state: ""'), `7:8 state: found ""; allowed: ${pathRule}`],
   [withLine(7, 'state: /data'), `7:8 state: found a folder around streams[0].path; allowed: ${ownFolder}`],
+  [withLine(7, 'log: { folder: /data/notes/log }'), '7:16 log.folder: found a folder inside streams[0].path; allowed: a folder that is not captured'],
   [withLine(7, 'state: /data/notes/state'), `7:8 state: found a folder inside streams[0].path; allowed: ${ownFolder}`],
   [withLine(7, 'state: /mnt/out'), `6:14 destination: found the same folder as state; allowed: ${ownFolder}`],
   [withLine(6, 'destination: file:///data/notes/out'), `6:14 destination: found a folder inside streams[0].path; allowed: ${ownFolder}`],
@@ -207,8 +213,8 @@ const wrong: readonly (readonly [text: string, problem: string])[] = [
   [withLine(7, 'seal: { size: 1 kB }'), '7:15 seal.size: found "1 kB"; allowed: a size such as 5 GB, 4 MiB or 500 kB, from 65.5 kB to 33.6 MB'],
   [withLine(7, 'timeZone: Mars/Olympus'), '7:11 timeZone: found "Mars/Olympus"; allowed: the name of a time zone such as Europe/Berlin or UTC'],
   [withLine(7, 'timeZone: +02:00'), '7:11 timeZone: found "+02:00"; allowed: the name of a time zone such as Europe/Berlin or UTC'],
-  [withLine(7, 'effort: 20'), '7:9 effort: found "20"; allowed: a whole number from 1 to 19'],
-  [withLine(7, 'effort: 1e1'), '7:9 effort: found "1e1"; allowed: a whole number from 1 to 19'],
+  [withLine(7, 'effort: 20'), '7:9 effort: found "20"; allowed: auto, or a whole number from 1 to 19'],
+  [withLine(7, 'effort: 1e1'), '7:9 effort: found "1e1"; allowed: auto, or a whole number from 1 to 19'],
   [withLine(7, 'effort: !!binary aGk='), '7:9 yaml: Unresolved tag: tag:yaml.org,2002:binary; allowed: YAML 1.2'],
   ['{ a: "b', '1:8 yaml: Missing closing "quote; allowed: YAML 1.2'],
   ['---\na: 1\n---\nb: 2', '3:1 yaml: Source contains multiple documents; please use YAML.parseAllDocuments(); allowed: YAML 1.2'],
