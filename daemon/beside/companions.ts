@@ -2,8 +2,11 @@ import type { PauseState } from '../../src/control/pause-state.ts'
 import type { Emit } from '../../src/observe/events.ts'
 import type { Beside, Companion, StartCompanion } from './companion.ts'
 import { startLocalApi } from './local-api.ts'
+import { startMetrics } from './metrics.ts'
+import { startServiceManager } from './service-manager.ts'
+import { startSummary } from './summary.ts'
 
-const starts: readonly StartCompanion[] = [startLocalApi]
+const starts: readonly StartCompanion[] = [startLocalApi, startMetrics, startSummary, startServiceManager]
 
 /** All companions of one service: what they hear goes through here. */
 export class Companions implements AsyncDisposable {
