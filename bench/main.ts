@@ -11,6 +11,7 @@ import { openCorpus } from './lib/corpus.ts'
 import type { Corpus } from './lib/corpus.ts'
 import { generateSession } from './lib/generated-session.ts'
 import { commonOptions, openWorkFolder, runProgram, say } from './lib/program.ts'
+import { report } from './report.ts'
 import { session } from './session.ts'
 import { wire } from './wire.ts'
 
@@ -18,7 +19,8 @@ const usage = `npm run bench -- [--corpus DIR] [--full] [--only NAMES] [--keep]
 
 A session, a first upload, and the idle service, in a short form of about two
 minutes; --full: at full length, with the single large file, the kernels, the
-codecs for screenshots and JSON lines, the wire, bad lines and a fleet.
+codecs for screenshots and JSON lines, the report, the wire, bad lines and a
+fleet.
 Without --corpus the session is generated. NAMES: contenders, as in session.ts.`
 
 interface Lengths {
@@ -44,6 +46,7 @@ async function all(corpus: Corpus, only: string | undefined, keep: boolean, isFu
   await frames({ corpus: corpus.folder, frames: 120, window: 2, run: 32 })
   await lines({ corpus, generatedBytes: 4 * 2 ** 20, slices: [1, 20, 200], only: undefined })
   if (!measuresSluice) return
+  await report({ devices: 10_000, days: 30, rounds: 1, only: undefined, keep })
   await wire({ only: undefined })
   await links({ lines: undefined, rounds: 3, share: 1, only: undefined, keep })
   await fleet({ devices: 500, mostPacks: 10, rounds: 3, generators: 1, store: undefined, only: undefined, keep })

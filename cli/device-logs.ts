@@ -48,14 +48,16 @@ async function openStore(address: string, stack: AsyncDisposableStack): Promise<
 }
 
 async function foundConfig(): Promise<Config | undefined> {
-  const [{ loadConfig }, { locateConfig }] = await Promise.all([import('../config/load.ts'), import('../config/locate.ts')])
+  const [{ loadEffective }, { locateConfig }, { policyFolder }] = await Promise.all([
+    import('../config/load.ts'), import('../config/locate.ts'), import('../config/policy-folder.ts'),
+  ])
   let path: string
   try {
     path = locateConfig(undefined)
   } catch {
     return undefined
   }
-  return (await loadConfig(path)).config
+  return (await loadEffective(path, policyFolder())).config
 }
 
 /** Adds `--identity`, once or several times. */

@@ -30,6 +30,12 @@ function words(event: SluiceEvent): string {
       return `sending pack ${event.seq}, ${formatBytes(event.packBytes)}`
     case 'pack.sent':
       return `pack ${event.seq} arrived, ${formatBytes(event.packBytes)}`
+    case 'pack.resent':
+      return `${formatBytes(event.againBytes)} of pack ${event.seq} had to be sent again`
+    case 'metrics.listening':
+      return `metrics at ${event.url}`
+    case 'metrics.unavailable':
+      return `metrics cannot be told: ${event.what === 'listen' ? 'the address cannot be used' : 'the text file cannot be written'} (${event.errno})`
     case 'send.held':
       return `held (${event.reasons.join(', ')}), ${formatBytes(event.backlogBytes)} waiting`
     case 'work.slowed':
@@ -44,6 +50,16 @@ function words(event: SluiceEvent): string {
       return 'nothing is held any more'
     case 'send.failed':
       return `${event.message} (${event.code}); next try in ${formatDuration(event.retryMs)}`
+    case 'config.reloaded':
+      return `goes on with the changed config (${event.keys.join(', ')})`
+    case 'config.refused':
+      return `a changed config is refused, the last good one stays: ${event.file}:${event.line} ${event.key}: ${event.reason}`
+    case 'log.failed':
+      return `the log files cannot be written (${event.errno}); it is tried again every minute`
+    case 'log.lost':
+      return `${counted(event.lines, 'line')} of the log could not be written`
+    case 'upload.summary':
+      return `the last ${event.period}: read ${formatBytes(event.capturedBytes)}, ${counted(event.packs, 'pack')} arrived, ${formatBytes(event.sentBytes)} on the wire; ${formatBytes(event.backlogBytes)} waiting`
     case 'capture.unreadable':
     case 'capture.folder-missing':
     case 'capture.folder-back':

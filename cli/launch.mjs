@@ -4,6 +4,7 @@
 import { spawn } from 'node:child_process'
 import { mkdirSync, statSync } from 'node:fs'
 import * as nodeModule from 'node:module'
+import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -26,17 +27,23 @@ function major(version) {
   return Number(version.split('.')[0])
 }
 
-/** Compiled code kept between starts cuts them to a fifth. Never where others could put code of theirs. */
+/** Compiled code kept between starts cuts them to a third. Never where others could put code of theirs. */
 function enableCompileCache() {
+  if (process.env.NODE_COMPILE_CACHE) return
   const modules = join(packageFolder, 'node_modules')
-  const cache = join(modules, '.cache', 'sluice')
   try {
-    if (!isOursAlone(modules)) return
+    const caches = isOursAlone(modules) ? join(modules, '.cache') : personalCaches()
+    const cache = join(caches, 'sluice')
     mkdirSync(cache, { recursive: true, mode: 0o700 })
-    if ([dirname(cache), cache].every(isOursAlone)) nodeModule.enableCompileCache(cache)
+    if ([caches, cache].every(isOursAlone)) nodeModule.enableCompileCache(cache)
   } catch {
     // A start without the cache is only slower.
   }
+}
+
+function personalCaches() {
+  const { XDG_CACHE_HOME } = process.env
+  return XDG_CACHE_HOME?.startsWith('/') ? XDG_CACHE_HOME : join(homedir(), '.cache')
 }
 
 function isOursAlone(folder) {

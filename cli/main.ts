@@ -1,40 +1,47 @@
-import { readFileSync } from 'node:fs'
-
 import { Command, CommanderError } from 'commander'
 
 import type { ErrorCode } from '../src/observe/error-codes.ts'
 import { SluiceError } from '../src/observe/error.ts'
 import { register as registerCap } from './commands/cap.ts'
 import { register as registerCollector } from './commands/collector.ts'
+import { register as registerCompletion } from './commands/completion.ts'
 import { register as registerConfig } from './commands/config.ts'
 import { register as registerDemo } from './commands/demo.ts'
+import { register as registerDoctor } from './commands/doctor.ts'
 import { register as registerEnrol } from './commands/enrol.ts'
+import { register as registerHistory } from './commands/history.ts'
 import { register as registerNetwork } from './commands/network.ts'
 import { register as registerPause } from './commands/pause.ts'
+import { register as registerPreview } from './commands/preview.ts'
 import { register as registerPull } from './commands/pull.ts'
+import { register as registerReport } from './commands/report.ts'
 import { register as registerResume } from './commands/resume.ts'
 import { register as registerRun } from './commands/run.ts'
 import { register as registerSendNow } from './commands/send-now.ts'
+import { register as registerService } from './commands/service.ts'
 import { register as registerSimulate } from './commands/simulate.ts'
 import { register as registerStatus } from './commands/status.ts'
 import { register as registerStream } from './commands/stream.ts'
 import { register as registerVerify } from './commands/verify.ts'
 import { register as registerWhy } from './commands/why.ts'
+import { exitCodeOf } from './exit-code.ts'
 import { describe } from './options.ts'
 import type { Io } from './output.ts'
 import { processIo, signalExitCode } from './process-io.ts'
+import { packageVersion } from './version.ts'
 
 /** Every command, in the order `sluice --help` lists them. Each file loads what it needs only when it is run. */
 const commands: readonly ((program: Command, io: Io) => void)[] = [
-  registerDemo, registerRun, registerStatus, registerWhy, registerPause, registerResume, registerSendNow, registerCap,
-  registerNetwork, registerStream, registerSimulate, registerPull, registerVerify, registerEnrol, registerCollector,
-  registerConfig,
+  registerDemo, registerRun, registerStatus, registerWhy, registerHistory, registerPreview, registerDoctor, registerPause, registerResume, registerSendNow, registerCap,
+  registerNetwork, registerStream, registerSimulate, registerReport, registerPull, registerVerify, registerEnrol, registerCollector,
+  registerConfig, registerCompletion, registerService,
 ]
 
 /** Runs one command line (without the program's name) and sets the exit code. */
 export async function main(parameters: readonly string[]): Promise<void> {
   process.stdout.on('error', quietOnBrokenPipe)
   process.stderr.on('error', quietOnBrokenPipe)
+  if (parameters.includes('--no-color')) process.env['NO_COLOR'] = '1'
   const io = processIo()
   const program = programFor(io)
   try {
@@ -44,12 +51,14 @@ export async function main(parameters: readonly string[]): Promise<void> {
   }
 }
 
-function programFor(io: Io): Command {
+/** The program with every command. */
+export function programFor(io: Io): Command {
   const program = new Command('sluice')
     .exitOverride()
     .configureOutput({ outputError: () => {} }) // `report` prints them
     .configureHelp({ helpWidth: 80 })
     .version(packageVersion(), '--version', 'print the version')
+    .option('--no-color', 'print without colours')
     .enablePositionalOptions()
   describe(program, 'Uploads what capture tools write only when battery, network cost and data caps allow.', [
     ['sluice demo', 'see it work, half a minute'],
@@ -76,9 +85,7 @@ function report(error: unknown, parameters: readonly string[], command: string, 
   if (parameters.includes('--json')) io.log(JSON.stringify({ error: { code, message } }))
   else if (!helpWasShown) io.note(`sluice: ${message}`)
   if (process.env['SLUICE_DEBUG']) io.log(error instanceof Error ? error.stack ?? String(error) : String(error))
-  if (code === 'aborted') return signalExitCode(io.signal.reason)
-  const badInput: readonly string[] = ['usage', 'config-invalid', 'config-missing', 'destination-invalid', 'trace-invalid']
-  return badInput.includes(code) ? 2 : 1
+  return code === 'aborted' ? signalExitCode(io.signal.reason) : exitCodeOf(code)
 }
 
 function inWords(error: unknown, command: string): { code: ErrorCode | 'unexpected', message: string } {
@@ -99,10 +106,4 @@ const brokenPipeCode = 141
 function quietOnBrokenPipe(error: NodeJS.ErrnoException): void {
   if (error.code === 'EPIPE') process.exit(brokenPipeCode)
   throw error
-}
-
-function packageVersion(): string {
-  const description: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'))
-  if (typeof description !== 'object' || description === null || !('version' in description)) return 'unknown'
-  return String(description.version)
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 
-import type { LoadedConfig } from '../config/parse.ts'
+import type { EffectiveConfig } from '../config/load.ts'
 
 /** Gives a command its sentence and the examples that end its help: what to type, and what that does. */
 export function describe(
@@ -31,12 +31,10 @@ export function addConfig(command: Command): Command {
   )
 }
 
-/** The config that the options, or the environment, name. Throws `config-missing` or `config-invalid`. */
-export async function configFor({ config }: ConfigOptions): Promise<LoadedConfig & { readonly file: string }> {
-  const [{ locateConfig }, { loadConfig }] = await Promise.all([
-    import('../config/locate.ts'),
-    import('../config/load.ts'),
+/** The config that the options, or the environment, name, with the policies over it. Throws `config-missing` or `config-invalid`. */
+export async function configFor({ config }: ConfigOptions): Promise<EffectiveConfig> {
+  const [{ locateConfig }, { loadEffective }, { policyFolder }] = await Promise.all([
+    import('../config/locate.ts'), import('../config/load.ts'), import('../config/policy-folder.ts'),
   ])
-  const file = locateConfig(config)
-  return { ...await loadConfig(file), file }
+  return await loadEffective(locateConfig(config), policyFolder())
 }

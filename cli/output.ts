@@ -11,6 +11,8 @@ export interface Io {
    * Aborted by Ctrl-C, SIGTERM or SIGHUP; the reason is the signal's name. A command that uses it must end soon after.
    */
   readonly signal: AbortSignal
+  /** From now on SIGHUP calls this in place of aborting, if the process has no terminal whose end it could tell of. */
+  onHangup(call: () => void): Disposable
   /** Milliseconds since the epoch. */
   readonly now: () => number
   /** Prints a command's result on stdout: `value` as one line of JSON with `--json`, else the lines. */
@@ -90,6 +92,24 @@ export function table(rows: readonly (readonly string[])[], maxWidth = Infinity)
     const line = cut(cells.join('  ').trimEnd(), maxWidth)
     return index === 0 ? bold(line) : line
   })
+}
+
+/** As `table` with columns of at most these widths, two spaces apart: what is longer goes on in the line below. */
+export function columns(rows: readonly (readonly string[])[], widths: readonly number[]): string[] {
+  const narrow = widths.map((most, column) => Math.min(most, Math.max(...rows.map((row) => row[column]?.length ?? 0))))
+  // What the others leave is for the column before the last.
+  const spare = widths.reduce((sum, most, column) => sum + most - (narrow[column] ?? 0), 0)
+  const wide = narrow.map((most, column) => column === Math.max(0, widths.length - 2) ? most + spare : most)
+  return rows.flatMap((row, index) => {
+    const cells = row.map((cell, column) => pieces(cell, wide[column] ?? cell.length))
+    const lines = Array.from({ length: Math.max(...cells.map((cell) => cell.length)) }, (_, at) =>
+      cells.map((cell, column) => (cell[at] ?? '').padEnd(wide[column] ?? 0)).join('  ').trimEnd())
+    return index === 0 && rows.length > 1 ? lines.map(bold) : lines
+  })
+}
+
+function pieces(text: string, length: number): string[] {
+  return text === '' ? [''] : text.match(new RegExp(`.{1,${Math.max(1, length)}}`, 'gsu')) ?? ['']
 }
 
 function cut(line: string, maxWidth: number): string {

@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs'
 import { createProgress, folded } from './output.ts'
 import type { Io } from './output.ts'
 
@@ -12,11 +13,16 @@ const impatienceMs = 1000
 /** The real terminal and process. */
 export function processIo(): Io {
   let controller: AbortController | undefined
+  const hangups = new Set<() => void>()
   return {
     // Made on first use, so that a command that does not ask for it ends at once as any program does.
     get signal() {
-      controller ??= listen()
+      controller ??= listen(hangups)
       return controller.signal
+    },
+    onHangup(call) {
+      if (!hasTerminal()) hangups.add(call)
+      return { [Symbol.dispose]: () => { hangups.delete(call) } }
     },
     now: Date.now,
     result(json, value, lines) {
@@ -82,11 +88,25 @@ async function typed(): Promise<string | undefined> {
   return text
 }
 
-function listen(): AbortController {
+/** Whether a terminal controls this process, wherever its output goes. */
+function hasTerminal(): boolean {
+  try {
+    closeSync(openSync('/dev/tty', 'r'))
+    return true
+  } catch {
+    return process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY
+  }
+}
+
+function listen(hangups: ReadonlySet<() => void>): AbortController {
   const controller = new AbortController()
   let since: number | undefined
   for (const signal of signals) {
     process.on(signal, () => {
+      if (signal === 'SIGHUP' && hangups.size > 0) {
+        for (const call of hangups) call()
+        return
+      }
       if (since !== undefined && Date.now() - since > impatienceMs) process.exit(signalExitCode(signal))
       since ??= Date.now()
       controller.abort(signal)

@@ -4,6 +4,8 @@ import { dirname, join, resolve } from 'node:path'
 
 import type { Command } from 'commander'
 
+import type { Config } from '../config/options.ts'
+
 import type { ConfigOptions } from './options.ts'
 import { addConfig, configFor } from './options.ts'
 import type { Io } from './output.ts'
@@ -17,6 +19,10 @@ export interface StateOptions extends ConfigOptions {
 interface StatePlace {
   readonly stateFolder: string
   readonly timeZone: string
+  /** Who else may ask the service, where a config says so. */
+  readonly control?: Config['control']
+  /** Of a single pause, where a policy says so. */
+  readonly longestPauseMs?: number
 }
 
 export function addState(command: Command): Command {
@@ -29,8 +35,11 @@ export function addState(command: Command): Command {
  */
 export async function statePlace(options: StateOptions, io: Io): Promise<StatePlace> {
   try {
-    const { config: { stateFolder, timeZone } } = await configFor(options)
-    return { stateFolder: options.state === undefined ? stateFolder : await named(options.state, io), timeZone }
+    const { config: { stateFolder, timeZone, control, pause: { longestMs } } } = await configFor(options)
+    return {
+      stateFolder: options.state === undefined ? stateFolder : await named(options.state, io), timeZone, control,
+      ...(longestMs !== undefined && { longestPauseMs: longestMs }),
+    }
   } catch (error) {
     const isExpected = error instanceof SluiceError && (error.code === 'config-invalid' || error.code === 'config-missing')
     if (!isExpected) throw error

@@ -26,6 +26,7 @@ import { Packer } from '../src/pack/packer.ts'
 import { assumedPower, powerSensor } from '../src/power/power-sensor.ts'
 import { networkIds } from '../src/scheduler/judge.ts'
 import { PauseKeeper } from '../src/scheduler/pause-keeper.ts'
+import { efforts } from '../src/scheduler/effort.ts'
 import { fixed, promptly } from '../src/scheduler/sensor.ts'
 import { Service, type ServiceParts } from '../src/scheduler/service.ts'
 import { lookAtClocks, watchSuspend } from '../src/scheduler/suspend.ts'
@@ -33,6 +34,11 @@ import { Sender } from '../src/transfer/sender.ts'
 
 /** Whole epochs can be kept or dropped: a day is what people think in. */
 const epochMs = 24 * 60 * 60 * 1000
+/**
+ * Memory is given back after so much rest: it costs a second of CPU to warm up again afterwards. A recorded session of 14
+ * minutes took twice the CPU when that was done after each pack.
+ */
+const releaseAfterMs = 60_000
 /** Disk that packs may take while they wait; capture files beyond stay where they are and are packed later. */
 const maxSpoolBytes = 1 << 30
 
@@ -53,6 +59,8 @@ export interface RunningService extends AsyncDisposable {
   readonly service: Service
   readonly state: State
   readonly sensors: Sensors
+  readonly sender: Pick<Sender, 'reserved' | 'moving'>
+  readonly capture: Pick<Capture, 'pending'>
 }
 
 /** Sensors of this machine, or what the config says in their place; the worker's word about networks counts. */
@@ -139,12 +147,17 @@ export async function assemble({ config, emit, onProgress, onPause, signal, sens
   // Raw captures have no place beside encrypted ones. A cache: that it cannot be written must not hide why the service ends.
   else stack.defer(() => lineages.save().catch(() => undefined))
   const packer = new Packer({
-    journal, spool, lineages, zstd: zstdNative, level: config.effort, sealBytes: config.seal.sizeBytes, epochMs, now, randomBytes, emit,
+    journal, spool, lineages, zstd: zstdNative, level: config.effort === 'auto' ? efforts.normal : config.effort, sealBytes: config.seal.sizeBytes, epochMs, now, randomBytes, emit,
     ...(sealer && { sealer }),
   })
+  let release: NodeJS.Timeout | undefined
+  stack.defer(() => { clearTimeout(release) })
   const rest = (): void => {
-    journal.releaseMemory()
-    releaseMemory()
+    clearTimeout(release)
+    release = setTimeout(() => {
+      journal.releaseMemory()
+      releaseMemory()
+    }, releaseAfterMs).unref()
   }
   const capture = new Capture({
     streams: config.streams, cursors: journal, drops: journal.drops, emit, now, randomBytes, onPending: () => service.wake(),
@@ -173,5 +186,5 @@ export async function assemble({ config, emit, onProgress, onPause, signal, sens
   }
   const service: Service = new Service(parts)
   const kept = stack.move()
-  return { service, state, sensors, [Symbol.asyncDispose]: () => kept.disposeAsync() }
+  return { service, state, sensors, capture, sender: parts.sender, [Symbol.asyncDispose]: () => kept.disposeAsync() }
 }

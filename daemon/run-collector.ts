@@ -35,7 +35,7 @@ export async function isCollected(folder: string): Promise<boolean> {
   return await stat(join(folder, '.collector')).then((stats) => stats.isDirectory(), () => false)
 }
 
-/** Runs a collector until SIGTERM or SIGINT; a second one ends it at once, with 1. SIGHUP reads the TLS files again. Throws `config-invalid` and `state-unusable`. */
+/** Runs a collector until SIGTERM or SIGINT, which end it with 0; a second one ends it at once, with 1. SIGHUP reads the TLS files again. Throws `config-invalid` and `state-unusable`. */
 export async function runCollector(config: CollectorConfig, emit: EmitCollector): Promise<void> {
   const { promise: asked, resolve } = Promise.withResolvers<void>()
   let reload = (): void => undefined
@@ -50,6 +50,6 @@ export async function runCollector(config: CollectorConfig, emit: EmitCollector)
   reload = () => { collector.reloadCertificate() }
   await asked
   await collector.stop()
-  // Reached only while a write that was given up still keeps the process.
-  setTimeout(() => { process.exit(1) }, exitMs).unref()
+  // Reached only while something still keeps the process, such as a write that was given up: nothing confirmed depends on it.
+  setTimeout(() => { process.exit(0) }, exitMs).unref()
 }

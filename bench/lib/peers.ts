@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { measureOk } from './measure.ts'
 import type { Usage } from './measure.ts'
-import { sluiceContender } from './sluice.ts'
+import { sluiceContender, sluiceOnceContender } from './sluice.ts'
 import type { StreamConfig } from './sluice.ts'
 import { bytesBelow } from './trees.ts'
 
@@ -44,6 +44,7 @@ export interface Contender extends Installed {
 export function contenders(streams: readonly StreamConfig[], effort?: number): Contender[] {
   return [
     sluiceContender(streams, effort),
+    { ...sluiceOnceContender(streams, effort), onRequest: true },
     restic('restic', []),
     { ...restic('restic-max', ['--compression', 'max']), onRequest: true },
     borg(3),
@@ -90,7 +91,8 @@ export function selectByName<T extends { readonly name: string; readonly onReque
   return all.filter((each) => names.some((name) => matches(each, name)))
 }
 
-async function versionOf(argv: readonly string[]): Promise<string | undefined> {
+/** What a program says its version is, or undefined where it cannot be run. */
+export async function versionOf(argv: readonly string[]): Promise<string | undefined> {
   try {
     const { stdout } = await promisify(execFile)(argv[0] ?? '', argv.slice(1))
     return /\d+(\.\d+)+/.exec(stdout)?.[0]

@@ -66,8 +66,10 @@ function addPlace(command: Command): Command {
 
 async function run(options: RunOptions, io: Io): Promise<void> {
   const config = await configFor(options)
-  const { runCollector } = await import('../../daemon/run-collector.ts')
-  await runCollector(config, (event) => { io.result(true, { time: new Date(io.now()).toISOString(), ...event }, []) })
+  const [{ runCollector }, { collectorCatalogue }] = await Promise.all([import('../../daemon/run-collector.ts'), import('../../src/observe/collector-events.ts')])
+  await runCollector(config, (event) => {
+    io.result(true, { time: new Date(io.now()).toISOString(), level: collectorCatalogue[event.event].level, ...event }, [])
+  })
 }
 
 async function makeToken(options: TokenOptions, io: Io): Promise<void> {

@@ -1,14 +1,16 @@
 import type { Command } from 'commander'
 import { setTimeout as sleep } from 'node:timers/promises'
 
+import type { PauseWish } from '../../src/control/api.ts'
 import type { Pause } from '../../src/journal/settings.ts'
 import type { Clock } from '../../src/scheduler/words.ts'
-import { parseClock, parseDuration } from '../../config/units.ts'
+import { formatDuration, parseClock, parseDuration } from '../../config/units.ts'
 import { SluiceError } from '../../src/observe/error.ts'
 import { timeInWords, wrap } from '../../src/scheduler/words.ts'
 import { nextClock } from '../clock.ts'
 import { addJson, describe } from '../options.ts'
 import type { Io } from '../output.ts'
+import { serviceOfOthers } from '../service-at.ts'
 import { addState, statePlace } from '../state-place.ts'
 import type { StateOptions } from '../state-place.ts'
 
@@ -32,44 +34,49 @@ export function register(program: Command, io: Io): void {
   ]).action((words: string[], options: PauseOptions) => pause(words, options, io))
 }
 
-/**
- * A pause that drops begins this much later, so that a running service has noted how long every file is when it does: what
- * is written all the time then keeps what was written before. Nothing is read or sent from now on in any case.
- */
-const dropLeadMs = 250
-
 async function pause(words: readonly string[], options: PauseOptions, io: Io): Promise<void> {
   if (options.drop && options.hold) throw new SluiceError('usage', 'choose one of --drop and --hold')
   const ending = pauseEnd(words.join(' '))
-  const [{ stateFolder, timeZone }, { changeSettings }, { endPastPause, startPause }] = await Promise.all([
-    statePlace(options, io),
-    import('../../src/control/pause-state.ts'),
-    import('../../src/journal/pause.ts'),
+  const [place, { changeSettings }, { dropLeadMs, pausedBy }] = await Promise.all([
+    statePlace(options, io), import('../../src/control/pause-state.ts'), import('../../src/control/wishes.ts'),
   ])
+  const { stateFolder, timeZone, longestPauseMs: allowedMs = Infinity } = place
   const captures = options.drop ? 'drop' : options.hold ? 'hold' : undefined
   const leadMs = options.drop ? dropLeadMs : 0
+  const wishAt = (at: number): PauseWish => {
+    const until = ending?.(at + leadMs, timeZone)
+    return { ...(until !== undefined && { until }), ...(captures && { captures }) }
+  }
+  const service = await serviceOfOthers(place)
   let now = io.now()
   let before: Pause | undefined
-  const after = changeSettings(stateFolder, () => io.now(), (settings, at) => {
-    now = at
-    const since = at + leadMs
-    before = endPastPause(settings, now).pause
-    return startPause(settings, since, ending?.(since, timeZone), captures)
-  }).pause
-  await sleep(leadMs)
+  let after: Pause | undefined
+  if (service) {
+    ({ pause: after, before } = await service.call('POST /v1/pause', wishAt(now)))
+  } else {
+    after = changeSettings(stateFolder, () => io.now(), (settings, at) => {
+      now = at
+      const paused = pausedBy(wishAt(at), settings, at, { pause: Number.isFinite(allowedMs) ? { longestMs: allowedMs } : {} })
+      before = paused.before
+      return paused.settings
+    }).pause
+    await sleep(leadMs)
+  }
   if (!after) throw new Error('the pause was not kept')
-  const shape = { version: 1, paused: true, ...after, ...(before && { before }) }
-  io.result(options.json, shape, inWords(after, before, { now, timeZone }))
+  const isCut = (after.until ?? Infinity) < (wishAt(now).until ?? Infinity)
+  const shape = { version: 1, paused: true, ...after, ...(before && { before }), ...(isCut && { longestMs: allowedMs }) }
+  const limit = isCut ? [`Your IT allows at most ${formatDuration(allowedMs)} for one pause. You can pause again at any time.`] : []
+  io.result(options.json, shape, inWords(after, before, { now, timeZone }, limit))
 }
 
-function inWords(after: Pause, before: Pause | undefined, clock: Clock): string[] {
+function inWords(after: Pause, before: Pause | undefined, clock: Clock, limit: readonly string[]): string[] {
   const end = after.until === undefined
     ? 'until you run: sluice resume'
     : `until ${timeInWords(after.until, clock)}. To go on earlier: sluice resume`
   const captures = after.captures === 'drop'
     ? 'What is captured meanwhile is never read.'
     : 'What is captured meanwhile is read afterwards.'
-  return [`Paused ${end}`, captures, ...(before ? changes(after, before, clock) : [])].flatMap((line) => wrap(line, 80, ''))
+  return [`Paused ${end}`, ...limit, captures, ...(before ? changes(after, before, clock) : [])].flatMap((line) => wrap(line, 80, ''))
 }
 
 function changes(after: Pause, before: Pause, clock: Clock): string[] {

@@ -9,6 +9,7 @@ import { SluiceError } from '../../src/observe/error.ts'
 import { queuesOf } from '../../src/scheduler/queues.ts'
 import { eventLine } from '../event-line.ts'
 import { addConfig, addJson, configFor, describe } from '../options.ts'
+import { withServiceLog, type ServiceLog } from '../service-log.ts'
 
 interface RunOptions extends ConfigOptions {
   readonly once?: boolean
@@ -24,12 +25,18 @@ export function register(program: Command, io: Io): void {
 }
 
 async function forever(options: RunOptions, io: Io): Promise<void> {
-  const [{ config }, { runService }] = await Promise.all([configFor(options), import('../../daemon/run-service.ts')])
-  const emit: Emit = (event) => {
-    if (options.json) io.result(true, { time: new Date(io.now()).toISOString(), ...event }, [])
-    else io.log(eventLine(event, io.now()))
+  if (process.env['NOTIFY_SOCKET'] !== undefined) {
+    const { waitAfterFailures } = await import('../../daemon/service/back-off.ts')
+    await waitAfterFailures(process.env, io.now, io.signal)
   }
-  await runService({ config, emit, signal: io.signal })
+  const [loaded, { runService }, { policyFolder }] = await Promise.all([
+    configFor(options), import('../../daemon/run-service.ts'), import('../../config/policy-folder.ts'),
+  ])
+  const { config } = loaded
+  const source = { loaded, policyFolder: policyFolder(), onRequest: (reload: () => void) => io.onHangup(reload) }
+  await withServiceLog({ config, to: options.json ? 'json' : 'stderr', io }, async ({ emit, follow }) => {
+    await runService({ config, source, emit, signal: io.signal, onConfig: follow })
+  })
 }
 
 /** What one `run --once` did, in bytes and counts. */
@@ -45,10 +52,16 @@ interface Tally {
 }
 
 async function once(options: RunOptions, io: Io): Promise<void> {
-  const [{ config }, { runOnce }] = await Promise.all([configFor(options), import('../../daemon/run-service.ts')])
+  const { config } = await configFor(options)
+  await withServiceLog({ config, to: 'files', io }, async (log) => { await onceWith(config, log, options, io) })
+}
+
+async function onceWith(config: Config, log: ServiceLog, options: RunOptions, io: Io): Promise<void> {
+  const { runOnce } = await import('../../daemon/run-service.ts')
   const tally: Tally = { readBytes: 0, newBytes: 0, sealedPacks: 0, sealedBytes: 0, sentPacks: 0, sentBytes: 0, unreadable: 0 }
   const progress = io.progress()
   const emit: Emit = (event) => {
+    log.emit(event)
     count(tally, event)
     const line = worthSaying(event)
     if (line && !options.json) io.note(line)
@@ -70,6 +83,7 @@ async function once(options: RunOptions, io: Io): Promise<void> {
   } catch (error) {
     progress.end()
     if (!(error instanceof SluiceError) || !error.transient) throw error
+    log.fail(error)
     io.note(`held: ${error.message} (${error.code})`)
     io.result(options.json, { version: 1, ...tally, unsettledFiles: 0, backlogPacks: 0, backlogBytes: 0, held: [{ streams: [], reasons: [error.code] }] }, [])
     io.exit(75)

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 
+import type { Config } from '../../config/options.ts'
 import type { Status } from '../../src/control/status.ts'
 import type { Reason } from '../../src/scheduler/gate.ts'
 import { formatBytes, parseDuration } from '../../config/units.ts'
@@ -11,6 +12,7 @@ import { costInWords } from '../network-words.ts'
 import { addConfig, addJson, configFor, describe } from '../options.ts'
 import type { ConfigOptions } from '../options.ts'
 import { counted } from '../output.ts'
+import { serviceOfOthers } from '../service-at.ts'
 import type { Io } from '../output.ts'
 
 /** Long enough for a day's captures over a slow line. */
@@ -55,12 +57,10 @@ async function sendNow(options: SendNowOptions, io: Io): Promise<void> {
   if (!lasting || lasting > longestMs) {
     throw new SluiceError('usage', `"${options.for}" is no time to send: allowed are 30m, 2h, 1h30m (at most 24h)`)
   }
-  const [{ config }, { updateSettings }, { statusFor }] = await Promise.all([
-    configFor(options), import('../../src/journal/settings.ts'), import('../status-for.ts'),
-  ])
+  const { config } = await configFor(options)
+  const service = await serviceOfOthers(config)
   const asked = io.now()
-  const wish = { since: asked, until: asked + lasting }
-  const status = await statusFor(config, asked, (settings) => ({ ...settings, sendNow: wish }))
+  const status = service ? await service.call('GET /v1/status', { sendNowMs: lasting }) : await statusWith(config, asked, lasting)
   if (!status) {
     throw new SluiceError('usage', 'Sluice has not run on this state folder yet, so nothing waits. Start it with: sluice run')
   }
@@ -85,12 +85,23 @@ async function sendNow(options: SendNowOptions, io: Io): Promise<void> {
     return
   }
   const since = io.now()
-  updateSettings(config.stateFolder, (settings) => ({ ...settings, sendNow: { since, until: since + lasting } }))
+  if (service) {
+    await service.call('POST /v1/send-now', { forMs: lasting })
+  } else {
+    const { updateSettings } = await import('../../src/journal/settings.ts')
+    updateSettings(config.stateFolder, (settings) => ({ ...settings, sendNow: { since, until: since + lasting } }))
+  }
   io.result(options.json, { ...shape, sendNow: { since, until: since + lasting } }, [
     ...(options.yes ? cost(status, preview) : []),
     `Sending now, until ${timeInWords(since + lasting, clock)}. To take it back: sluice send-now --stop`,
     ...(status.running ? [] : ['Sluice is not running; it counts once it is: sluice run']),
   ])
+}
+
+/** The status as it would be with the wish. */
+async function statusWith(config: Config, since: number, forMs: number): Promise<Status | undefined> {
+  const { statusFor } = await import('../status-for.ts')
+  return await statusFor(config, since, (settings) => ({ ...settings, sendNow: { since, until: since + forMs } }))
 }
 
 /** Shows the cost and asks. Throws `usage` where nobody can be asked. */
@@ -103,8 +114,10 @@ async function confirm({ json }: SendNowOptions, lines: readonly string[], io: I
 
 async function stop(options: SendNowOptions, io: Io): Promise<void> {
   const [{ config }, { updateSettings }] = await Promise.all([configFor(options), import('../../src/journal/settings.ts')])
+  const service = await serviceOfOthers(config)
   let was = false
-  updateSettings(config.stateFolder, ({ sendNow, ...rest }) => {
+  if (service) was = (await service.call('POST /v1/send-now', { forMs: 0 })).was
+  else updateSettings(config.stateFolder, ({ sendNow, ...rest }) => {
     was = sendNow !== undefined && sendNow.until > io.now()
     return rest
   })

@@ -11,6 +11,7 @@ import type { Clock } from '../../src/scheduler/words.ts'
 import { addConfig, addJson, configFor, describe } from '../options.ts'
 import type { ConfigOptions } from '../options.ts'
 import { table } from '../output.ts'
+import { serviceOfOthers } from '../service-at.ts'
 import type { Io } from '../output.ts'
 
 interface ListedStream {
@@ -51,15 +52,23 @@ async function list(options: ConfigOptions, io: Io): Promise<void> {
 }
 
 async function turnOff(name: string, options: ConfigOptions, io: Io): Promise<void> {
-  const { config, file } = await load(options)
+  const { config, decidedBy } = await load(options)
   const stream = config.streams.find((each) => each.name === name)
   if (!stream) throw unknown(name, config)
   if (!stream.optional) {
     throw new SluiceError(
       'usage',
-      `${name} cannot be turned off: ${file} does not say \`optional: yes\` for it. Ask whoever writes that file, `
+      `${name} cannot be turned off: ${decidedBy(name)} does not say \`optional: yes\` for it. Ask whoever writes that file, `
       + 'usually your IT. To stop everything for a while: sluice pause',
     )
+  }
+  const service = await serviceOfOthers(config)
+  if (service) {
+    const { offSince, wasOff } = await service.call('POST /v1/streams/set', { stream: name, on: false })
+    io.result(options.json, { version: 1, stream: name, on: false, since: offSince, wasOff }, [
+      wasOff ? `${name} is off already.` : `${name} is off: it is neither read nor sent.`, `Turn it on again with: sluice stream on ${name}`,
+    ])
+    return
   }
   const since = io.now()
   let wasOff = false
@@ -82,8 +91,10 @@ async function turnOff(name: string, options: ConfigOptions, io: Io): Promise<vo
 async function turnOn(name: string, options: ConfigOptions, io: Io): Promise<void> {
   const { config } = await load(options)
   const { changeSettings } = await import('../../src/control/pause-state.ts')
+  const service = await serviceOfOthers(config)
   let wasOff = false
-  changeSettings(config.stateFolder, () => io.now(), (old) => {
+  if (service) wasOff = (await service.call('POST /v1/streams/set', { stream: name, on: true })).wasOff
+  else changeSettings(config.stateFolder, () => io.now(), (old) => {
     wasOff = old.streamsOff.some((off) => off.stream === name)
     if (!wasOff && !config.streams.some((stream) => stream.name === name)) throw unknown(name, config)
     return { ...old, streamsOff: old.streamsOff.filter((off) => off.stream !== name) }
@@ -94,8 +105,10 @@ async function turnOn(name: string, options: ConfigOptions, io: Io): Promise<voi
 }
 
 async function load(options: ConfigOptions) {
-  const [{ config, file }, settings] = await Promise.all([configFor(options), import('../../src/journal/settings.ts')])
-  return { config, file, settings }
+  const [{ config, file, origins }, settings] = await Promise.all([configFor(options), import('../../src/journal/settings.ts')])
+  const from = (name: string): string | undefined => origins.get(`streams[${config.streams.findIndex((stream) => stream.name === name)}].optional`)?.from
+  const decidedBy = (name: string): string => (from(name) ?? 'default') === 'default' ? file : from(name)?.replace(/:\d+$/, '') ?? file
+  return { config, decidedBy, settings }
 }
 
 function unknown(name: string, config: Config): SluiceError {

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { ConfigOptions } from '../options.ts'
 import type { Io } from '../output.ts'
 import { addConfig, addJson, configFor, describe } from '../options.ts'
+import { currentStatus } from './status.ts'
 
 export function register(program: Command, io: Io): void {
   describe(addJson(addConfig(program.command('why'))), 'Say in plain words why something is or is not sent.', [
@@ -10,10 +11,10 @@ export function register(program: Command, io: Io): void {
 }
 
 async function why(options: ConfigOptions, io: Io): Promise<void> {
-  const [{ statusFor }, { explain, headline }] = await Promise.all([import('../status-for.ts'), import('../../src/scheduler/explain.ts')])
+  const { explain, headline } = await import('../../src/scheduler/explain.ts')
   const { config } = await configFor(options)
   const now = io.now()
-  const status = await statusFor(config, now)
+  const status = await currentStatus(config, now)
   if (!status) {
     io.result(options.json, { version: 1, queues: [] }, ['Sluice has not run on this state folder yet. Start it with: sluice run'])
     return

@@ -52,7 +52,7 @@ export function clockTime(day: number, minutes: number, timeZone: string): numbe
 }
 
 /** What clocks in `timeZone` show at `now`, minus UTC, in milliseconds. */
-function offsetAt(now: number, timeZone: string): number {
+export function offsetAt(now: number, timeZone: string): number {
   const { formatter, offsets } = zoneOf(timeZone)
   const minute = Math.floor(now / minuteMs)
   const known = offsets.get(minute)

@@ -182,6 +182,10 @@ class Running {
     // A write that a dead disk holds would hold the collector for ever.
     await within(lastWritesMs, idle)
     await closed
+    if (this.#writes > 0) {
+      const message = `The store did not take what arrived last within ${lastWritesMs / 1000} s. None of it was confirmed to a device.`
+      this.#emit({ event: 'collector.failed', what: 'stop', message })
+    }
     this.#emit({ event: 'collector.stopped', cutRequests })
   }
 }

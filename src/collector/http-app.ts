@@ -198,9 +198,10 @@ function addDirectRoutes(app: FastifyInstance, options: AppOptions, direct: Dire
 
 /** Ends a connection whose sender goes on with a body that nobody wants any more. */
 function linger(request: IncomingMessage): void {
-  if (request.complete) return
+  if (request.complete || request.destroyed) return
   request.resume()
-  const timer = setTimeout(() => { request.socket.destroy() }, lingerMs)
+  // Of a request that was answered, Node does not tell when its connection is cut: a timer must not keep a collector that stops.
+  const timer = setTimeout(() => { request.socket.destroy() }, lingerMs).unref()
   request.once('end', () => { clearTimeout(timer) }).once('close', () => { clearTimeout(timer) })
 }
 

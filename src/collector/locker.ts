@@ -6,12 +6,17 @@ interface Waiting {
 }
 
 interface Held {
-  readonly release: () => Promise<void> | void
+  /** Ends the request that holds the upload, before long. */
+  readonly hurry: () => void
+  /** Nothing is left to be hurried. */
+  readonly done: () => void
   readonly waiting: Waiting[]
 }
 
 /** Requests that wait for one upload; a client that asks more often than this is broken. */
 const mostWaiting = 8
+/** How long a request may go on once another asks for the same upload: a healthy one ends by itself, a dead one never. */
+const drainMs = 2000
 
 /**
  * One request at a time for each upload of this process. A newcomer asks the one before it to end, since a client that comes
@@ -28,11 +33,11 @@ function uploadLock(held: Map<string, Held>, id: string, patienceMs: number): Lo
     async lock(_stop, release) {
       const current = held.get(id)
       if (!current) {
-        held.set(id, { release, waiting: [] })
+        held.set(id, holding(release, []))
         return
       }
       if (current.waiting.length >= mostWaiting) throw locked()
-      void current.release()
+      current.hurry()
       const { promise, resolve, reject } = Promise.withResolvers<void>()
       const waiting = { take: resolve }
       current.waiting.push(waiting)
@@ -42,14 +47,30 @@ function uploadLock(held: Map<string, Held>, id: string, patienceMs: number): Lo
         reject(locked())
       }, patienceMs)
       await promise.finally(() => { clearTimeout(timer) })
-      held.set(id, { release, waiting: held.get(id)?.waiting ?? [] })
+      const mine = holding(release, held.get(id)?.waiting ?? [])
+      held.set(id, mine)
       // Those behind it asked an earlier one.
-      if (held.get(id)?.waiting.length) void release()
+      if (mine.waiting.length > 0) mine.hurry()
     },
     async unlock() {
-      const next = held.get(id)?.waiting.shift()
+      const current = held.get(id)
+      current?.done()
+      const next = current?.waiting.shift()
       if (next) next.take()
       else held.delete(id)
+    },
+  }
+}
+
+function holding(release: () => Promise<void> | void, waiting: Waiting[]): Held {
+  let timer: NodeJS.Timeout | undefined
+  let isDone = false
+  return {
+    waiting,
+    hurry: () => { if (!isDone) timer ??= setTimeout(() => { void release() }, drainMs) },
+    done: () => {
+      isDone = true
+      clearTimeout(timer)
     },
   }
 }

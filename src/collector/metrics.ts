@@ -1,7 +1,8 @@
-import { createServer, type Server } from 'node:http'
+import type { Server } from 'node:http'
 import { Counter, Gauge, Registry } from 'prom-client'
 import type { CollectorEvent } from '../observe/collector-events.ts'
 import type { DeviceState } from './overview.ts'
+import { metricsServer, type MetricsText } from '../observe/metrics-server.ts'
 
 export interface MetricsOptions {
   readonly now: () => number
@@ -15,7 +16,7 @@ export interface MetricsOptions {
 const devicesMs = 30_000
 
 /** What a collector did, counted from its events, and how it stands. */
-export class Metrics {
+export class Metrics implements MetricsText {
   readonly #registry = new Registry()
   readonly #uploads = this.#counter('uploads_created_total', 'Uploads that were created or gone on with.')
   readonly #bytes = this.#counter('received_bytes_total', 'Bytes of packs that were received.')
@@ -77,15 +78,17 @@ export class Metrics {
     }
   }
 
+  get contentType(): string {
+    return this.#registry.contentType
+  }
+
+  metrics(): Promise<string> {
+    return this.#registry.metrics()
+  }
+
   /** A server that answers `GET /metrics` and nothing else; it does not listen yet. */
   server(): Server {
-    return createServer((request, response) => {
-      if (request.method !== 'GET' || request.url !== '/metrics') return void response.writeHead(404).end()
-      this.#registry.metrics().then(
-        (text) => response.writeHead(200, { 'content-type': this.#registry.contentType }).end(text),
-        () => response.writeHead(500).end(),
-      )
-    })
+    return metricsServer(this)
   }
 }
 

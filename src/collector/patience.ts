@@ -10,7 +10,8 @@ export class Patience {
   }
 
   watch(request: IncomingMessage): void {
-    const timer = setTimeout(() => { if (!request.complete) request.destroy() }, this.#limitMs)
+    // Node does not tell of a request that was answered when its connection is cut: nothing but the connection keeps the process.
+    const timer = setTimeout(() => { if (!request.complete) request.destroy() }, this.#limitMs).unref()
     this.#timers.set(request, timer)
     request.once('close', () => { clearTimeout(timer) })
   }

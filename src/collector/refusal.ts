@@ -1,7 +1,7 @@
 import type { PackName } from '../transfer/destination.ts'
 
 /** Every code of a refusal with its status, as docs/collector-api.md lists them. */
-const statuses = {
+export const statuses = {
   'request-invalid': 400,
   'credential-refused': 401,
   'forbidden': 403,

@@ -28,8 +28,6 @@ const requestHeaders = [
 ] as const
 const answerHeaders = ['tus-resumable', 'tus-version', 'tus-extension', 'tus-max-size', 'upload-offset', 'upload-length', 'upload-expires', 'cache-control']
 
-/** How long a request may go on once another asks for the same upload: a healthy one ends by itself, a dead one never. */
-const drainMs = 2000
 const lockPatienceMs = 15_000
 
 /** What tus says without being a `Refusal`, by its status. */
@@ -56,7 +54,7 @@ export function tusHandler({ uploads, maxPackBytes, headOf }: TusHandlerOptions)
     datastore: uploads,
     maxSize: maxPackBytes,
     locker: uploadLocker(lockPatienceMs),
-    lockDrainTimeout: drainMs,
+    lockDrainTimeout: 1, // the locker waits by itself, and no longer than the request lasts
     // Relative, as a proxy may serve the collector below a path.
     generateUrl: (_request, { id }) => `uploads/${id}`,
     namingFunction: (request, metadata) => {

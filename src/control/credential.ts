@@ -25,12 +25,12 @@ const lockWaitMs = 500
 
 export const credentialPath = (stateFolder: string): string => join(stateFolder, 'credential')
 
-/** The credential of a state folder, if there is one. Throws `credential-missing` where it cannot be used. */
+/** The credential of a state folder, if there is one. Throws `credential-missing` where it cannot be used, `state-newer`. */
 export function readCredential(stateFolder: string): KeptCredential | undefined {
   const path = credentialPath(stateFolder)
   const text = readSecret(path, 0o077)
   if (text === undefined) return undefined
-  const kept = parseKept(text)
+  const kept = parseKept(text, path)
   if (kept) return kept
   throw missing(`${path} is damaged. Remove it and run: sluice enrol`)
 }
@@ -217,13 +217,17 @@ function readSecret(path: string, forbiddenMode: number): string | undefined {
   }
 }
 
-function parseKept(text: string): KeptCredential | undefined {
+function parseKept(text: string, path: string): KeptCredential | undefined {
   try {
     const kept = JSON.parse(text) as (Partial<Record<keyof KeptCredential, unknown>> & { readonly version?: unknown }) | null
     const { device, origin, since, credential } = kept ?? {}
+    if (typeof kept?.version === 'number' && kept.version > version) {
+      throw new SluiceError('state-newer', `${path} was written by a newer version of Sluice (credential version ${kept.version}). Install that version again.`)
+    }
     const isWhole = typeof device === 'string' && typeof origin === 'string' && typeof credential === 'string' && Number.isSafeInteger(since)
     return kept?.version === version && isWhole ? { device, origin, credential, since: Number(since) } : undefined
-  } catch {
+  } catch (error) {
+    if (error instanceof SluiceError) throw error
     return undefined
   }
 }

@@ -1,5 +1,11 @@
+import type { Config } from '../../config/options.ts'
 import type { NamedNetwork, Settings } from '../journal/settings.ts'
 import type { NetworkClass, NetworkCost, NetworkState, Reading } from '../scheduler/conditions.ts'
+import { capName } from '../budget/cap.ts'
+import { SluiceError } from '../observe/error.ts'
+
+/** As the settings hold at most. */
+const maxNetworks = 200
 
 /** One network of this machine as `network list` shows it. Nothing here is a network’s own name. */
 export interface KnownNetwork {
@@ -59,9 +65,15 @@ export interface NetworkWish {
   readonly name?: string | undefined
 }
 
+/** The network that a wish is for, and as it was before if it had a name. */
+export interface ChosenNetwork {
+  readonly network: NamedNetwork
+  readonly before?: NamedNetwork
+}
+
 /** The network that a wish is for, or why it is for none. */
-export type NetworkChoice =
-  | { readonly network: NamedNetwork; readonly before?: NamedNetwork }
+type NetworkChoice =
+  | ChosenNetwork
   | { readonly refused: 'no-current' | 'unknown' | 'named-otherwise' | 'name-taken'; readonly currentName?: string }
 
 /**
@@ -92,4 +104,68 @@ function freeName(networks: readonly NamedNetwork[]): string {
   for (let number = 1; ; number++) {
     if (!networks.some(({ name }) => name === `network-${number}`)) return `network-${number}`
   }
+}
+
+type LimitedNetworks = Pick<Config, 'caps' | 'plan'>
+
+/** The settings with a wish fulfilled, given the networks that are known. Throws `usage` where it cannot be. Pure. */
+export function setNetwork(
+  wish: NetworkWish, settings: Settings, networks: readonly KnownNetwork[], config: LimitedNetworks,
+): ChosenNetwork & { readonly settings: Settings } {
+  for (const name of [wish.which, wish.name ?? wish.which]) checkName(name, name === wish.name)
+  const here = networks.find(({ isCurrent }) => isCurrent)
+  const choice = chooseNetwork(wish, settings, here?.id, networks.flatMap(({ id }) => id ?? []))
+  if ('refused' in choice) throw refusal(choice, wish.which, wish.name, here)
+  return { ...choice, settings: changed(settings, choice, config) }
+}
+
+/** The settings with the network as it is now; the worker’s caps for it follow it to its new name. */
+function changed(
+  old: Settings, { network, before }: ChosenNetwork, config: LimitedNetworks,
+): Settings {
+  const networks = [...old.networks.filter(({ id }) => id !== network.id), network]
+  if (networks.length > maxNetworks) {
+    throw new SluiceError('usage', `${maxNetworks} networks have names, the most there can be; rename one with --name`)
+  }
+  if (!before || before.name === network.name) return { ...old, networks }
+  if ([...config.caps, ...config.plan ? [config.plan] : []].some((cap) => cap.network === before.name)) {
+    throw new SluiceError('usage', `${before.name} must keep its name: the config limits what goes over the network of that name`)
+  }
+  const caps = old.caps.map((cap) => {
+    if (cap.network !== before.name) return cap
+    const moved = { ...cap, network: network.name }
+    return { ...moved, id: capName(moved) }
+  })
+  return { ...old, networks, caps }
+}
+
+function refusal(
+  choice: Exclude<NetworkChoice, ChosenNetwork>, which: string, newName: string | undefined, here: KnownNetwork | undefined,
+): SluiceError {
+  switch (choice.refused) {
+    case 'no-current':
+      return new SluiceError('usage', noCurrent(here))
+    case 'unknown':
+      return new SluiceError('usage', `no network with the id ${which} is known: see sluice network list`)
+    case 'named-otherwise':
+      return new SluiceError('usage', `no network is called ${which}, and the one you are on is called ${choice.currentName}. `
+        + `To rename this one: sluice network set current ${here?.override ?? 'auto'} --name ${which}. Else join ${which} and try again`)
+    case 'name-taken':
+      return new SluiceError('usage', `another network is called ${newName ?? which} already: choose another name`)
+  }
+}
+
+function noCurrent(here: KnownNetwork | undefined): string {
+  if (!here) return 'there is no network now: join it first, then say what it costs'
+  if (here.source === 'config') return 'the config says what all networks cost (`conditions.network`), so nothing can be said of this one'
+  return `which network this is cannot be told (${here.source}), so nothing can be said of it. `
+    + 'If all networks of this machine cost the same, set `conditions: { network: free }` in the config'
+}
+
+function checkName(name: string, isNew: boolean): void {
+  const isReserved = isNew && (name === 'current' || /^[0-9a-f]{12}$/.test(name))
+  if (/^[a-z0-9][a-z0-9._-]{0,63}$/.test(name) && !isReserved) return
+  const allowed = 'at most 64 characters a-z, 0-9, ".", "_", "-", beginning with a letter or digit'
+  const reserved = isReserved ? ', and neither "current" nor an id' : ''
+  throw new SluiceError('usage', `"${name}" is no name for a network: allowed are ${allowed}${reserved}`)
 }

@@ -1,9 +1,9 @@
 import type { Server } from 'node:http'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { chmodSync, lstatSync, renameSync, rmSync } from 'node:fs'
+import { chmodSync, chownSync, lstatSync, mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { SluiceError, systemCode } from '../observe/error.ts'
 
 /** What fits the kernel's address of a socket besides the NUL at its end: unix(7), and the BSDs' 104 bytes. */
@@ -46,6 +46,37 @@ export async function listenPrivately(server: Server, stateFolder: string): Prom
     server.close()
     if (error instanceof SluiceError) throw error
     throw new SluiceError('state-unusable', `Cannot listen on ${path} (${systemCode(error)}). Check the folder and its permissions.`, { cause: error })
+  }
+}
+
+/**
+ * Lets `server` listen at `path` for the members of a group too, in place of a socket that a crash has left. Nobody else can
+ * reach it at any moment. Returns what removes the socket. Throws `state-locked` when somebody answers there, and `state-unusable`.
+ */
+export async function listenForGroup(server: Server, path: string, groupId: number): Promise<() => void> {
+  if (await isAnswered(path)) throw new SluiceError('state-locked', `Another service answers on ${path}.`)
+  try {
+    // Until its owner and mode are set it lies where nobody else can look.
+    const hidden = mkdtempSync(join(dirname(path), '.new-'))
+    const made = join(hidden, 's')
+    try {
+      await listen(server, made)
+      chownSync(made, process.geteuid?.() ?? 0, groupId)
+      chmodSync(made, 0o660)
+      const { ino } = lstatSync(made)
+      removeSocket(path)
+      renameSync(made, path)
+      return () => {
+        if (lstatSync(path, { throwIfNoEntry: false })?.ino === ino) rmSync(path, { force: true })
+      }
+    } finally {
+      rmSync(hidden, { recursive: true, force: true })
+    }
+  } catch (error) {
+    server.close()
+    if (error instanceof SluiceError) throw error
+    throw new SluiceError('state-unusable', `Cannot listen on ${path} for group ${groupId} (${systemCode(error)}). `
+      + 'The folder has to belong to the service’s user, who has to be a member of the group.', { cause: error })
   }
 }
 

@@ -77,14 +77,18 @@ export interface StatusParts extends Omit<JudgeParts, 'journal' | 'ledger' | 'pl
  * service is not asked, so this answers also when none runs. Undefined when nothing ever ran on the folder. Throws what
  * opening the journal throws, `settings-damaged`.
  */
-export async function readStatus(
-  { change = (settings) => settings, plan: openPlan, ...parts }: StatusParts, now: number,
-): Promise<Status | undefined> {
-  const { config } = parts
-  const path = journalPath(config.stateFolder)
+export async function readStatus(parts: StatusParts, now: number): Promise<Status | undefined> {
+  const path = journalPath(parts.config.stateFolder)
   if (!existsSync(path)) return undefined
   using journal = new Journal(path, 'read')
-  const ledger = new Ledger(journal)
+  return await statusOf({ ...parts, journal, ledger: new Ledger(journal) }, now)
+}
+
+/** As `readStatus` with a journal that is open, as in the service itself. */
+export async function statusOf(
+  { change = (settings) => settings, plan: openPlan, journal, ledger, ...parts }: StatusParts & Pick<JudgeParts, 'journal' | 'ledger'>, now: number,
+): Promise<Status> {
+  const { config } = parts
   const watch = openPlan?.(journal)
   const judge = new Judge({ ...parts, journal, ledger, ...(watch && { plan: watch }) })
   const settings = change(readSettings(config.stateFolder))
@@ -136,12 +140,17 @@ export function readNetworks(config: Config, now: number): UsedNetwork[] {
   const path = journalPath(config.stateFolder)
   if (!existsSync(path)) return []
   using journal = new Journal(path, 'read')
-  const ledger = new Ledger(journal)
+  return usedNetworks(config, new Ledger(journal), now)
+}
+
+/** As `readNetworks` with a ledger that is open. */
+export function usedNetworks(config: Config, ledger: Ledger, now: number): UsedNetwork[] {
   const { start } = periodAt({ per: 'month' }, now, config.timeZone)
   return ledger.networks().map(({ id, lastAt }) => ({ id, lastAt, monthBytes: ledger.usedSince(start, { network: id }) }))
 }
 
-function capStatus(config: Config, settings: Settings, ledger: Ledger, now: number): CapStatus[] {
+/** As `readCaps` with a ledger that is open. */
+export function capStatus(config: Config, settings: Settings, ledger: Ledger, now: number): CapStatus[] {
   const ids = new Map(settings.networks.map(({ name, id }) => [name, id]))
   const all = [
     ...config.caps.map((cap) => ({ cap, from: 'policy' as const })),

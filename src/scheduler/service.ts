@@ -13,19 +13,19 @@ import type { ClockLook } from './suspend.ts'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { emptySettings } from '../journal/settings.ts'
 import { SluiceError } from '../observe/error.ts'
+import { effortFor } from './effort.ts'
 import { Judge } from './judge.ts'
 import { fallAsleepMs, MachineSleep } from './machine-sleep.ts'
 import { PrepareLane } from './prepare-lane.ts'
 import { Recovery } from './recovery.ts'
 import { SendLane } from './send-lane.ts'
+import { Turns } from './turns.ts'
 
 /**
  * How often conditions are read again, where the OS gives no signal: while bytes move, while something is held, and for
  * the count of a data plan, which must not miss a change of networks by much.
  */
 const rereadMs = { moving: 5000, held: 30_000, plan: 5 * 60_000 } as const
-/** Longest timer that setTimeout takes. */
-const longestSleepMs = 2 ** 31 - 1
 
 export interface ServiceParts extends JudgeParts {
   readonly capture: Capture
@@ -90,14 +90,14 @@ export class Service {
   #hasWorked = false
   /** `run`: there is a later for which to save memory now. */
   #goesOn = false
-  #wake: () => void = () => {}
-  #woken = false
+  readonly #turns: Turns
 
   constructor(parts: ServiceParts) {
     this.#parts = parts
     this.#judge = new Judge(parts)
     this.#recovery = new Recovery(parts)
     this.#sleep = new MachineSleep(parts.monotonic, parts.clocks)
+    this.#turns = new Turns(parts.now)
     const view = this.#view()
     this.#prepareLane = new PrepareLane(parts, view)
     this.#sendLane = new SendLane(parts, this.#judge, view)
@@ -109,6 +109,10 @@ export class Service {
     return {
       get queues() { return queues() },
       decisionOf: (queue: string) => this.#decisions.get(queue),
+      effortOf: (queue: string) => {
+        const decision = this.#decisions.get(queue)
+        return decision && this.#conditions && effortFor(this.#parts.config.effort, this.#conditions, decision)
+      },
       routeOf: (queue: Parameters<Judge['routeOf']>[0]) => this.#judge.routeOf(queue, this.#conditions),
       sending: () => this.#send?.done ?? (this.#sendLane.next() ? sleep(100) : undefined),
       maySeal: () => this.#pauseNow()?.captures !== 'drop',
@@ -125,9 +129,11 @@ export class Service {
   }
 
   /** Something changed: decide again. */
-  readonly wake = (): void => {
-    this.#woken = true
-    this.#wake()
+  readonly wake = (): void => this.#turns.wake()
+
+  /** Looks at everything once more; resolves when that is done. A service that hangs or ended never resolves it. */
+  turned(): Promise<void> {
+    return this.#turns.next()
   }
 
   /** Runs until `signal` aborts. Throws what waiting cannot mend. */
@@ -201,12 +207,11 @@ export class Service {
     signal.addEventListener('abort', stop)
     try {
       while (!signal.aborted) {
-        this.#woken = false
-        const nextAt = await this.#tick()
+        const nextAt = await this.#turns.take(() => this.#tick())
         this.#plannedMs = Math.max(0, nextAt - this.#parts.now())
         if (this.#failure) throw this.#failure
         if (finished()) return
-        await this.#sleepUntil(nextAt)
+        await this.#turns.restUntil(nextAt)
       }
     } finally {
       signal.removeEventListener('abort', stop)
@@ -230,18 +235,6 @@ export class Service {
       if (error instanceof SluiceError) return { captures: 'drop' }
       throw error
     }
-  }
-
-  async #sleepUntil(at: number): Promise<void> {
-    if (this.#woken) return
-    const timer = new AbortController()
-    this.#wake = () => timer.abort()
-    const delay = at - this.#parts.now()
-    const slept = Number.isFinite(delay)
-      ? sleep(Math.max(0, Math.min(delay, longestSleepMs)), undefined, { signal: timer.signal })
-      : new Promise<void>((resolve) => timer.signal.addEventListener('abort', () => resolve()))
-    await slept.catch(() => undefined)
-    this.#wake = () => {}
   }
 
   /** Looks at everything, starts and stops lanes, and returns when to look again without being woken. */

@@ -56,6 +56,9 @@ export class Sender {
   #unchecked = { packs: 0, bytes: 0 }
   /** The pack that moved last, and the most of it that was ever there. */
   #arrivedOf: { readonly id: number; readonly bytes: number } | undefined
+  #moving: { readonly packBytes: number; readonly sentBytes: number } | undefined
+  /** Bytes handed over so far of packs that have not arrived, by their number. */
+  readonly #handed = new Map<number, number>()
 
   constructor(options: SenderOptions) {
     this.#options = options
@@ -64,6 +67,11 @@ export class Sender {
   /** What is set aside for the transfer under way and has not gone out: in the ledger's use, and still to be used. */
   get reserved(): Reserved | undefined {
     return this.#meter?.reserved
+  }
+
+  /** How far the pack is that moves now. */
+  get moving(): { readonly packBytes: number; readonly sentBytes: number } | undefined {
+    return this.#moving
   }
 
   /** The caps allow the transfer under way no more than this from now on. */
@@ -103,6 +111,7 @@ export class Sender {
   async #arrived(pack: PackRow, name: PackName): Promise<void> {
     const { journal, spool, now } = this.#options
     journal.transaction(() => journal.markSent(pack.id, headOf(name), now()))
+    this.#handed.delete(pack.id)
     await spool.remove(pack.bodyHash)
   }
 
@@ -128,6 +137,7 @@ export class Sender {
       throw error
     } finally {
       this.#meter = undefined
+      this.#moving = undefined
       journal.transaction(() => meter.settle())
     }
   }
@@ -161,12 +171,21 @@ export class Sender {
     })
     if (pack.state === 'sealed') emit({ event: 'pack.stamped', seq, packBytes: outgoing.sizeBytes })
     this.#inDoubt = true
+    const packBytes = outgoing.sizeBytes
+    const moved = (sentBytes: number): void => { this.#moving = { packBytes, sentBytes: Math.min(packBytes, sentBytes) } }
+    moved(0)
     const arrived = (bytes: number): void => {
+      moved(Math.max(this.#moving?.sentBytes ?? 0, bytes))
       const before = this.#arrivedOf?.id === pack.id ? this.#arrivedOf.bytes : undefined
       if (before === undefined || bytes > before) this.#arrivedOf = { id: pack.id, bytes }
       if (before !== undefined && bytes > before) onArrived?.()
     }
-    await destination.put(outgoing, { signal, meter, ...(onSent && { onSent }), onArrived: arrived })
+    const handed = (bytes: number): void => {
+      this.#handed.set(pack.id, (this.#handed.get(pack.id) ?? 0) + bytes)
+      moved((this.#moving?.sentBytes ?? 0) + bytes)
+      onSent?.(bytes)
+    }
+    await destination.put(outgoing, { signal, meter, onSent: handed, onArrived: arrived })
     await this.#check(outgoing, { signal, meter })
     journal.transaction(() => {
       meter.settle()
@@ -175,6 +194,9 @@ export class Sender {
     this.#inDoubt = false
     await spool.remove(pack.bodyHash)
     emit({ event: 'pack.sent', seq, packBytes: outgoing.sizeBytes })
+    const againBytes = (this.#handed.get(pack.id) ?? 0) - outgoing.sizeBytes
+    this.#handed.delete(pack.id)
+    if (againBytes > 0) emit({ event: 'pack.resent', seq, againBytes })
   }
 
   /**

@@ -23,6 +23,7 @@ import type { Where } from '../../src/budget/usage.ts'
 import { capsFor, capUse } from '../../src/budget/usage.ts'
 import { Journal } from '../../src/journal/journal.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
+import { sized } from '../size.ts'
 
 const dayMs = 86_400_000
 const ids = new Map([['home', '0123456789ab'], ['phone', 'ba9876543210']])
@@ -202,7 +203,7 @@ test('a clock that goes back frees no byte of the period that it showed before',
 })
 
 const seed = Number(process.env['KILL_SEED'] ?? Date.now() % 1_000_000)
-const kills = process.env['CI'] === 'true' ? 60 : 8
+const kills = sized({ quick: 8, ci: 60, long: 60 })
 
 test(`a process that is killed ${kills} times (KILL_SEED=${seed}) never sent more than its ledger shows`, async () => {
   const folder = await temporaryFolder()

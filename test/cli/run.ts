@@ -7,6 +7,7 @@ import { expect } from 'vitest'
 
 import { Journal } from '../../src/journal/journal.ts'
 import { journalPath } from '../../src/journal/open-state.ts'
+import { checkRunLog } from '../log-lines.ts'
 
 export const root = join(import.meta.dirname, '../..')
 
@@ -38,11 +39,11 @@ export function sandbox(more = '', stream = 'fidelity: bytes'): Sandbox {
   return {
     folder,
     state,
-    sluice: (...parameters) => runProcess(
-      process.execPath,
-      [join(root, 'cli/launch.mjs'), ...parameters],
-      { SLUICE_CONFIG: config },
-    ),
+    sluice: async (...parameters) => {
+      const finished = await runProcess(process.execPath, [join(root, 'cli/launch.mjs'), ...parameters], { SLUICE_CONFIG: config })
+      checkRunLog(parameters, finished)
+      return finished
+    },
     [Symbol.dispose]: () => { rmSync(folder, { recursive: true }) },
   }
 }

@@ -53,7 +53,7 @@ describe('a credential that is kept', () => {
     expect(error.message).not.toContain(secret)
   })
 
-  test.each(['', '{', 'null', '[]', '{"version":2}', `{"version":1,"device":"laptop-1","credential":"${secret}"}`, 'x'.repeat(5000)])(
+  test.each(['', '{', 'null', '[]', '{"version":0}', `{"version":1,"device":"laptop-1","credential":"${secret}"}`, 'x'.repeat(5000)])(
     'and damaged to %j is told as such, without its content', async (text) => {
       const state = await stateFolder()
       mkdirSync(state, { mode: 0o700 })

@@ -1,11 +1,13 @@
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { get, request, type ClientRequest, type IncomingMessage } from 'node:http'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { LocalApi, pauseRoutes, type LocalApiOptions } from '../../src/control/local-api.ts'
+import { eventsAsked, LocalApi, pauseRoutes, type LocalApiOptions } from '../../src/control/local-api.ts'
 import type { PauseState } from '../../src/control/pause-state.ts'
 import { controlPath } from '../../src/control/private-socket.ts'
 import { SluiceError } from '../../src/observe/error.ts'
@@ -41,8 +43,8 @@ async function ask(path: string, method = 'GET'): Promise<{ status: number | und
   return { status: response.statusCode, body: JSON.parse(text) }
 }
 
-const listen = (): Promise<IncomingMessage> =>
-  answered(get({ socketPath: controlPath(folder), path: '/v1/events', agent: false })).then((response) => response.setEncoding('utf8'))
+const listen = (query = ''): Promise<IncomingMessage> =>
+  answered(get({ socketPath: controlPath(folder), path: `/v1/events${query}`, agent: false })).then((response) => response.setEncoding('utf8'))
 
 /** Reads until `part` has come, and returns everything up to there. */
 async function until(response: IncomingMessage, part: string): Promise<string> {
@@ -79,6 +81,20 @@ describe('the local API', () => {
     expect(await until(await listen(), ': still here')).toContain(': still here\n\n')
   })
 
+  test('tells of an event only those who asked for it', async () => {
+    const routes: LocalApiOptions['routes'] = {
+      'GET /v1/events': (given) => ({ kind: 'events', of: eventsAsked(given), first: {} }),
+    }
+    const api = await start({ routes })
+    const [pauses, progress] = [await listen(), await listen('?of=progress,status')]
+    const told = until(progress, 'event: progress')
+    api.publish('pause', on)
+    api.publish('progress', { packBytes: 2, sentBytes: 1 })
+    expect(await told).not.toContain('event: pause')
+    expect(await until(pauses, 'event: pause')).not.toContain('progress')
+    expect([api.listensTo('status'), (await listen('?of=all')).statusCode]).toEqual([true, 400])
+  })
+
   test('takes 32 listeners and no more', async () => {
     await start()
     for (let n = 0; n < 32; n++) expect((await listen()).statusCode).toBe(200)
@@ -105,6 +121,49 @@ describe('the local API', () => {
     const last = until(quick, '"at":77777')
     api.publish('pause', { ...on, at: 77777 })
     await last
+  })
+
+  test.each([
+    ['of another type', '{"a":1}', 'text/plain', 'application/json'],
+    ['cut short', '{"a":1', 'application/json', 'no JSON object'],
+    ['no object', '[1]', 'application/json', 'no JSON object'],
+    ['too large', `{"a":"${'x'.repeat(20_000)}"}`, 'application/json', 'larger than'],
+  ])('refuses a body that is %s', async (_, body, type, why) => {
+    await start({ routes: { 'POST /v1/echo': (given) => ({ kind: 'json', body: given }) } })
+    const client = request({ socketPath: controlPath(folder), path: '/v1/echo', method: 'POST', agent: false, headers: { 'content-type': type } })
+    client.end(body)
+    const response = await answered(client)
+    expect([response.statusCode, (await response.setEncoding('utf8').toArray()).join('')]).toEqual([400, expect.stringContaining(why)])
+  })
+
+  test('gives up on a client that takes too long to say what it wants', async () => {
+    await start({ requestMs: 200, routes: { 'POST /v1/echo': (given) => ({ kind: 'json', body: given }) } })
+    const client = request({ socketPath: controlPath(folder), path: '/v1/echo', method: 'POST', agent: false, headers: { 'content-type': 'application/json', 'content-length': 100 } })
+    client.write('{')
+    client.on('error', () => undefined)
+    expect(await answered(client)).toMatchObject({ statusCode: 408 })
+    client.destroy()
+  })
+
+  const noRoot = process.getuid?.() === 0 ? '' : ' (skipped: needs root)'
+  test.skipIf(noRoot !== '')(`is for members of a group at a socket of its own, and for no other user${noRoot}`, async () => {
+    chmodSync(folder, 0o755)
+    const state = join(folder, 'state')
+    mkdirSync(state, { mode: 0o700 })
+    writeFileSync(join(state, 'settings.json'), '{}')
+    const api = await start({ stateFolder: state })
+    const shared = join(folder, 'group.sock')
+    await api.openTo(61_000, shared)
+    const printed = (program: string, parameters: string[], id: number, gid: number): Promise<string> =>
+      promisify(execFile)(program, parameters, { uid: id, gid, cwd: '/' }).then(({ stdout }) => stdout, () => 'refused')
+    const asked = (socket: string, id: number, gid: number) => printed('curl', ['-s', '--unix-socket', socket, 'http://sluice/v1/pause'], id, gid)
+    const read = (id: number, gid: number) => printed('cat', [join(state, 'settings.json')], id, gid)
+    const answer = `${JSON.stringify(off)}\n`
+    expect([await asked(shared, 61_001, 61_000), await asked(shared, 61_002, 61_002)]).toEqual([answer, 'refused'])
+    expect([await asked(controlPath(state), 61_001, 61_000), await asked(controlPath(state), 0, 0)]).toEqual(['refused', answer])
+    expect([await read(61_001, 61_000), await read(0, 0)]).toEqual(['refused', '{}'])
+    await api[Symbol.asyncDispose]()
+    expect(readdirSync(folder)).toEqual(['state'])
   })
 
   test('is for its owner alone, and leaves nothing behind', async () => {

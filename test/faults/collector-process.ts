@@ -1,13 +1,18 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { expect } from 'vitest'
 import { freePort } from '../../bench/lib/port.ts'
 import { openAccounts, openStore } from '../../daemon/run-collector.ts'
 import { Sluice } from '../service/harness.ts'
+
+/** Some twenty events. */
+const toldCharacters = 3000
 
 /** A `sluice collector` that is started, ended and started again at the same address, on the same folder. */
 export interface CollectorPlace {
   /** Finished packs, as a folder destination has them. */
   readonly packs: string
+  readonly configFile: string
   readonly port: number
   start(): Promise<Sluice>
   /** A token with which this device enrols. */
@@ -28,10 +33,17 @@ limits: { requestsPerDevice: 1000000, requestsPerAddress: 1000000 }
   const accounts = async () => openAccounts(await openStore({ folder: packs }))
   const token = async (device: string) => (await accounts()).makeToken({ device, uses: 1, expiresAt: Date.now() + 3600_000 })
   return {
-    packs, port, token,
+    packs, configFile, port, token,
     start: async () => new Sluice('collector', '--config', configFile),
     enrol: async (device) => (await (await accounts()).enrol(device, await token(device))).credential,
   }
+}
+
+/** Ends a collector with SIGTERM. One that does not end with 0 says in the failure what it told last. */
+export async function endWell(collector: Sluice): Promise<void> {
+  collector.kill('SIGTERM')
+  const ended = await collector.ended
+  expect(ended, `${collector.stderr}${collector.stdout.slice(-toldCharacters)}`).toEqual({ code: 0, signal: null })
 }
 
 /** Resolves once it answers; throws when it has ended first. */

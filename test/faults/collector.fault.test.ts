@@ -18,8 +18,12 @@ import { tusDestination } from '../../src/transfer/tus.ts'
 import { sluice } from '../service/harness.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 import { expectExact, faultSeed, runCampaign, say, type Way } from './campaign.ts'
-import { answers, makeCollectorPlace } from './collector-process.ts'
+import { answers, endWell, makeCollectorPlace } from './collector-process.ts'
 import { tusOffsetOf } from './request-reader.ts'
+import { sized } from '../size.ts'
+
+const cuts = sized({ quick: 20, ci: 150, long: 1000 })
+const changes = sized({ quick: 5, ci: 20, long: 100 })
 
 async function startOne() {
   const place = await makeCollectorPlace(await temporaryFolder())
@@ -31,13 +35,12 @@ async function startOne() {
   return { ...place, collector, open }
 }
 
-test(`1000 cuts on the way to a collector (FAULT_SEED=${faultSeed})`, { timeout: 15 * 60_000 }, async () => {
+test(`${cuts} cuts on the way to a collector (FAULT_SEED=${faultSeed})`, { timeout: 15 * 60_000 }, async () => {
   const { packs, port, collector, open } = await startOne()
-  const result = await runCampaign({ seed: faultSeed, cuts: 1000, port, offsetOf: tusOffsetOf, open })
+  const result = await runCampaign({ seed: faultSeed, cuts, port, offsetOf: tusOffsetOf, open })
   say('collector', faultSeed, result)
   expect(result.again.max).toBeLessThanOrEqual(sliceBytes)
-  collector.kill('SIGTERM')
-  expect(await collector.ended).toEqual({ code: 0, signal: null })
+  await endWell(collector)
 
   await expectExact(folderDestination(pathToFileURL(packs).href, realDisk), result)
   expect((await sluice('verify', packs)).code).toBe(0)
@@ -46,9 +49,9 @@ test(`1000 cuts on the way to a collector (FAULT_SEED=${faultSeed})`, { timeout:
   expect(left).toEqual([])
 })
 
-test(`100 bytes changed on the way to a collector (FAULT_SEED=${faultSeed})`, { timeout: 15 * 60_000 }, async () => {
+test(`${changes} bytes changed on the way to a collector (FAULT_SEED=${faultSeed})`, { timeout: 15 * 60_000 }, async () => {
   const { packs, port, open } = await startOne()
-  const result = await runCampaign({ seed: faultSeed, cuts: 100, port, offsetOf: tusOffsetOf, open, corrupts: true })
+  const result = await runCampaign({ seed: faultSeed, cuts: changes, port, offsetOf: tusOffsetOf, open, corrupts: true })
   say('collector', faultSeed, result)
   await expectExact(folderDestination(pathToFileURL(packs).href, realDisk), result)
   expect((await sluice('verify', packs)).code).toBe(0)

@@ -24,8 +24,9 @@ import { bytesThere, freely, ledgerBytes, makePlace, nextPack, openParts, packAl
 import type { Generation } from '../service/written.ts'
 import { capturesOf, expectExact, faultSeed, oneForEach } from './campaign.ts'
 import { Distribution } from './distribution.ts'
+import { sized } from '../size.ts'
 
-const cuts = 1000
+const cuts = sized({ quick: 20, ci: 150, long: 1000 })
 
 /** What cuts attempts to send, and sees what arrives. */
 interface Cutting {
@@ -132,7 +133,10 @@ test(`${cuts} aborts and failing disk operations on the way into a folder (FAULT
   })
   say('folder', result, `abort ${aborts}, ${Object.entries(state.failed).map(([kind, count]) => `${kind} ${count}`).join(', ')}`)
   expect(result.again.max).toBe(0)
-  expect(Object.keys(state.failed).sort()).toEqual(['create', 'makeFolder', 'rename', 'sync', 'syncFolder', 'write'])
+  const kinds = ['create', 'makeFolder', 'rename', 'sync', 'syncFolder', 'write']
+  expect(kinds).toEqual(expect.arrayContaining(Object.keys(state.failed)))
+  // Some are so seldom that only many cuts meet each of them.
+  if (cuts >= 1000) expect(Object.keys(state.failed)).toHaveLength(kinds.length)
 
   await expectExact(folderDestination(pathToFileURL(place.packs).href, realDisk), result)
   expect((await sluice('verify', place.packs)).code).toBe(0)

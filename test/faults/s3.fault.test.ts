@@ -17,7 +17,10 @@ import { s3At } from '../transfer/s3-bench.ts'
 import { packOf } from '../transfer/packs.ts'
 import { expectExact, faultSeed, runCampaign, say, type Way } from './campaign.ts'
 import type { SeenRequest } from './request-reader.ts'
+import { sized } from '../size.ts'
 
+const cuts = sized({ quick: 20, ci: 150, long: 1000 })
+const changes = sized({ quick: 4, ci: 15, long: 50 })
 const partBytes = 5 << 20
 /** Where the body of a PUT begins in its pack. */
 function offsetOf({ method, path }: SeenRequest): number | undefined {
@@ -45,9 +48,9 @@ async function startOne() {
   }
 }
 
-skips(`1000 cuts on the way to an S3 store (${why})`, { timeout: 20 * 60_000 }, async () => {
+skips(`${cuts} cuts on the way to an S3 store (${why})`, { timeout: 20 * 60_000 }, async () => {
   const { port, open, stored, uploads, objects } = await startOne()
-  const result = await runCampaign({ seed: faultSeed, cuts: 1000, port, offsetOf, open })
+  const result = await runCampaign({ seed: faultSeed, cuts, port, offsetOf, open })
   say('S3 store', faultSeed, result)
   expect(result.again.max).toBeLessThanOrEqual(partBytes)
   await expectExact(stored(), result)
@@ -57,9 +60,9 @@ skips(`1000 cuts on the way to an S3 store (${why})`, { timeout: 20 * 60_000 }, 
   expect(await objects()).toHaveLength(result.packs + 1)
 })
 
-skips(`50 bytes changed on the way to an S3 store (${why})`, { timeout: 20 * 60_000 }, async () => {
+skips(`${changes} bytes changed on the way to an S3 store (${why})`, { timeout: 20 * 60_000 }, async () => {
   const { port, open, stored, objects } = await startOne()
-  const result = await runCampaign({ seed: faultSeed, cuts: 50, port, offsetOf, open, corrupts: true })
+  const result = await runCampaign({ seed: faultSeed, cuts: changes, port, offsetOf, open, corrupts: true })
   say('S3 store', faultSeed, result)
   await expectExact(stored(), result)
   expect(await objects()).toHaveLength(result.packs)

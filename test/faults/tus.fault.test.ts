@@ -30,9 +30,13 @@ import { temporaryFolder } from '../temporary-folder.ts'
 import { storedPacks } from '../transfer/tus-server.ts'
 import { expectExact, faultSeed, folderWithin, runCampaign, say } from './campaign.ts'
 import { tusOffsetOf } from './request-reader.ts'
+import { sized } from '../size.ts'
 
 /** What @tus/server and Node keep in streams on the way to the disk, ten of 64 KiB: a server that learns of a cut drops it. */
 const serverBuffers = 10 * sliceBytes
+
+/** Of each server: half of what other destinations get. */
+const cuts = sized({ quick: 10, ci: 75, long: 500 })
 
 /** A tus server in a process of its own; its port. */
 async function serve(folder: string, ...more: readonly string[]): Promise<number> {
@@ -47,10 +51,10 @@ async function serve(folder: string, ...more: readonly string[]): Promise<number
 }
 
 test.each([['tells', []], ['does not tell', ['--no-head']]] as const)(
-  `500 cuts on the way to a tus server that %s heads (FAULT_SEED=${faultSeed})`, { timeout: 10 * 60_000 }, async (how, more) => {
+  `${cuts} cuts on the way to a tus server that %s heads (FAULT_SEED=${faultSeed})`, { timeout: 10 * 60_000 }, async (how, more) => {
     const store = await temporaryFolder()
     const result = await runCampaign({
-      seed: faultSeed, cuts: 500, port: await serve(store, ...more), offsetOf: tusOffsetOf,
+      seed: faultSeed, cuts, port: await serve(store, ...more), offsetOf: tusOffsetOf,
       open: ({ port, ...rest }) => tusDestination({ url: new URL(`http://127.0.0.1:${port}/files`), ...rest }),
     })
     say(`tus server that ${how} heads`, faultSeed, result)

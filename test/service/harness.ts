@@ -26,6 +26,7 @@ import type { Route } from '../../src/scheduler/judge.ts'
 import { queuesOf } from '../../src/scheduler/queues.ts'
 import { Sender } from '../../src/transfer/sender.ts'
 import { openDestination } from '../../src/transfer/open-destination.ts'
+import { logChecker } from '../log-lines.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 import type { Captured } from './written.ts'
 
@@ -90,15 +91,23 @@ export class Sluice {
   constructor(...parameters: readonly string[]) {
     const child = spawn(node, [join(root, 'cli/launch.mjs'), ...parameters], { stdio: ['ignore', 'pipe', 'pipe'] })
     this.child = child
-    let line = ''
+    const isLog = parameters[0] === 'run' && !parameters.includes('--once')
+    const check = logChecker()
+    const takeLines = wholeLines((line) => {
+      if (!line.startsWith('{')) return
+      if (isLog) check(line)
+      this.events.push(JSON.parse(line) as SluiceEvent)
+    })
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text
-      const lines = (line + text).split('\n')
-      line = lines.pop() ?? ''
-      for (const whole of lines) if (whole.startsWith('{')) this.events.push(JSON.parse(whole) as SluiceEvent)
+      takeLines(text)
       this.#onNews()
     })
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (this.stderr += text))
+    const takeErrors = wholeLines((line) => { if (isLog && line.startsWith('{"level"')) check(line) })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr += text
+      takeErrors(text)
+    })
     this.ended = new Promise((resolve) => child.on('close', (code, signal) => {
       this.#hasEnded = true
       resolve({ code, signal })
@@ -119,6 +128,16 @@ export class Sluice {
 
   kill(signal: NodeJS.Signals = 'SIGKILL'): void {
     this.child.kill(signal)
+  }
+}
+
+/** Cuts what comes into lines; the last one counts once it has ended. */
+function wholeLines(take: (line: string) => void): (text: string) => void {
+  let rest = ''
+  return (text) => {
+    const lines = (rest + text).split('\n')
+    rest = lines.pop() ?? ''
+    lines.forEach(take)
   }
 }
 

@@ -20,9 +20,10 @@ import { expect, test } from 'vitest'
 import { seededRandom } from '../../bench/lib/random.ts'
 import { bytesThere, destinationOf, ledgerBytes, makePlace, readStored, runOnce, sluice, Sluice } from './harness.ts'
 import { differences, Writer } from './written.ts'
+import { sized } from '../size.ts'
 
 const seed = Number(process.env['KILL_SEED'] ?? Date.now() % 1_000_000)
-const kills = process.env['CI'] === 'true' ? 200 : 12
+const kills = sized({ quick: 12, ci: 200, long: 200 })
 /** Between two writes; some hundred kilobytes a second in all. */
 const writeEveryMs = 25
 

@@ -7,6 +7,7 @@ import { readSettings, watchSettings } from '../../src/journal/settings.ts'
 import { settable } from '../../src/scheduler/sensor.ts'
 import { Service, type ServiceParts } from '../../src/scheduler/service.ts'
 import { memoryDestination } from '../../src/transfer/memory.ts'
+import { eventChecker } from '../log-lines.ts'
 import { openParts, type Parts, type PartsOptions, type Place } from './harness.ts'
 
 /** Something that changes step by step, and can be waited for. */
@@ -127,7 +128,9 @@ export async function goLive(place: Place, { once = false, permits = Infinity, m
   gate.permits = permits
   const events: SluiceEvent[] = []
   const news = new News()
+  const check = eventChecker()
   const emit = (event: SluiceEvent): void => {
+    check(event)
     events.push(event)
     news.tell()
   }

@@ -18,6 +18,7 @@ import { captureArgv, startCapture, startWireNetwork, whyNoWireNetwork, type Pac
 import { startPrivateNetwork, whyNoPrivateNetwork } from '../network/private-network.ts'
 import { startPrivatePower, whyNoPrivatePower } from '../power/private-power.ts'
 import { held, is, startDesk, type Desk, type Machines, type RunningService } from './two-machines.ts'
+import { untilPaused } from './paused.ts'
 
 const reactionMs = 250
 /** Long after the last byte should have left. */
@@ -43,12 +44,13 @@ class Upload {
   }
 
   /** Does something, and returns the payload bytes of packets that left the machine later than 250 ms after. */
-  async lateBytes(act: () => Promise<void> | void, isHeld: (event: SluiceEvent) => boolean): Promise<number> {
+  async lateBytes(act: () => Promise<void> | void, isHeld: ((event: SluiceEvent) => boolean) | 'paused'): Promise<number> {
     const capture = await startCapture(this.desk.start(this.#capture))
     const from = this.service.events.length
     const since = Date.now()
     await act()
-    await this.service.event(isHeld, from)
+    if (isHeld === 'paused') await untilPaused(this.desk.state)
+    else await this.service.event(isHeld, from)
     await sleep(watchMs)
     const packets = await capture.stop()
     expect(payloadOf(packets.filter(({ at }) => at < since + reactionMs)), 'it was sending').toBeGreaterThan(0)
@@ -92,8 +94,10 @@ test.skipIf(noPower !== undefined)(`a pause, unplugging and a low battery are on
   await upload.flows()
 
   const pause = () => void updateSettings(desk.state, (settings) => startPause(settings, Date.now(), undefined))
-  expect(await upload.lateBytes(pause, held('paused'))).toBe(0)
-  await upload.resumes(() => void updateSettings(desk.state, (settings) => endPause(settings, Date.now())))
+  expect(await upload.lateBytes(pause, 'paused')).toBe(0)
+  updateSettings(desk.state, (settings) => endPause(settings, Date.now()))
+  await untilPaused(desk.state, false)
+  await sleep(flowingMs)
 
   expect(await upload.lateBytes(() => power.run('unplug'), held('battery'))).toBe(0)
   await upload.resumes(() => power.run('plug'))

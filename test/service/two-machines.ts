@@ -6,6 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { onTestFinished } from 'vitest'
+import { logChecker } from '../log-lines.ts'
 import { noise } from '../pack/make-log.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 import { storedPacks, type StoredPack } from '../transfer/tus-server.ts'
@@ -93,7 +94,9 @@ function listenTo(child: ChildProcess, kill: () => Promise<void>): RunningServic
   const events: SluiceEvent[] = []
   let news = Promise.withResolvers<undefined>()
   if (!child.stdout) throw new Error('the service needs a pipe')
+  const check = logChecker()
   createInterface({ input: child.stdout }).on('line', (line) => {
+    check(line)
     events.push(JSON.parse(line) as SluiceEvent)
     news.resolve(undefined)
     news = Promise.withResolvers()

@@ -15,8 +15,9 @@ import { Ledger } from '../../src/budget/ledger.ts'
 import { Journal } from '../../src/journal/journal.ts'
 import { startWireNetwork, whyNoWireNetwork, type WireNetwork } from '../link/wire-network.ts'
 import { is, startDesk } from './two-machines.ts'
+import { sized } from '../size.ts'
 
-const kills = process.env['CI'] ? 20 : 5
+const kills = sized({ quick: 5, ci: 20, long: 20 })
 const seed = Number(process.env['KILL_SEED'] ?? Date.now() % 1_000_000)
 
 /** Three packs, at 1 MB/s longer than the kills take. */

@@ -1,6 +1,7 @@
 import type { DayRow, WaitingFor } from './day.ts'
 import type { SimulationResult } from './result.ts'
 import { formatBytes, formatDuration } from '../../../config/units.ts'
+import { dayInWords } from '../../observe/page/days.ts'
 
 /** A result and what it is called, as `with 3 GB/month`. */
 export interface NamedResult {
@@ -80,11 +81,4 @@ export function byMost<K extends WaitingFor>(amounts: Readonly<Partial<Record<K,
 
 export function capitalised(text: string): string {
   return (text[0] ?? '').toUpperCase() + text.slice(1)
-}
-
-/** `Mon 23 Nov` */
-export function dayInWords(date: string): string {
-  const parts = new Intl.DateTimeFormat('en-GB', { timeZone: 'UTC', weekday: 'short', day: '2-digit', month: 'short' })
-    .formatToParts(new Date(`${date}T00:00:00Z`))
-  return ['weekday', 'day', 'month'].map((type) => parts.find((part) => part.type === type)?.value ?? '').join(' ')
 }
