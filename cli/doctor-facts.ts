@@ -13,7 +13,7 @@ import { reasons } from '../src/scheduler/reasons.ts'
 import { configFor } from './options.ts'
 import type { ConfigOptions } from './options.ts'
 import { serviceAt } from './service-at.ts'
-import { packageVersion } from './version.ts'
+import { programVersion } from '../daemon/version.ts'
 
 const neededNodeMajor = 24
 /** More folders than this are said to be "at least" so many. */
@@ -24,7 +24,7 @@ const programMs = 5000
 /** Looks at this machine and installation. Asks the destination only with `online`. */
 export async function gatherFacts(options: ConfigOptions & { readonly online?: true }, now: number): Promise<Facts> {
   const base = {
-    now, version: packageVersion(), nodeMajor: Number(process.versions.node.split('.')[0]), neededNodeMajor,
+    now, version: programVersion(), nodeMajor: Number(process.versions.node.split('.')[0]), neededNodeMajor,
     system: `${process.platform} ${release()} (${process.arch})`, platform: process.platform,
     ...(process.getuid && { userId: process.getuid() }),
   }

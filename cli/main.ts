@@ -28,7 +28,7 @@ import { exitCodeOf } from './exit-code.ts'
 import { describe } from './options.ts'
 import type { Io } from './output.ts'
 import { processIo, signalExitCode } from './process-io.ts'
-import { packageVersion } from './version.ts'
+import { programVersion } from '../daemon/version.ts'
 
 /** Every command, in the order `sluice --help` lists them. Each file loads what it needs only when it is run. */
 const commands: readonly ((program: Command, io: Io) => void)[] = [
@@ -57,7 +57,7 @@ export function programFor(io: Io): Command {
     .exitOverride()
     .configureOutput({ outputError: () => {} }) // `report` prints them
     .configureHelp({ helpWidth: 80 })
-    .version(packageVersion(), '--version', 'print the version')
+    .version(programVersion(), '--version', 'print the version')
     .option('--no-color', 'print without colours')
     .enablePositionalOptions()
   describe(program, 'Uploads what capture tools write only when battery, network cost and data caps allow.', [

@@ -8,7 +8,7 @@ import { SluiceError } from '../src/observe/error.ts'
 import { failureOf } from '../src/observe/failure.ts'
 import { eventLine } from './event-line.ts'
 import { exitCodeOf } from './exit-code.ts'
-import { packageVersion } from './version.ts'
+import { programVersion } from '../daemon/version.ts'
 
 interface ServiceLogOptions {
   readonly config: Config
@@ -74,7 +74,7 @@ async function streamFor(to: 'json' | 'stderr', { log }: Config): Promise<LogOpt
 async function open({ device, log: { folder, level, format, maxBytes, keep }, streams }: Config, outputs: LogOptions['outputs'], io: Io): Promise<Log> {
   const { openLog } = await import('../src/observe/log/log.ts')
   return await openLog({
-    device, version: packageVersion(), format, now: io.now, outputs,
+    device, version: programVersion(), format, now: io.now, outputs,
     captureFolders: streams.map((stream) => stream.folder),
     ...(folder !== undefined && { files: { folder, maxBytes, keep, level, monotonic: () => performance.now() } }),
   })

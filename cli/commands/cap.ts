@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 
 import type { Config } from '../../config/options.ts'
 import type { Cap } from '../../src/budget/cap.ts'
+import type { CapWish } from '../../src/control/api.ts'
 import type { CapStatus } from '../../src/control/status.ts'
 import type { Settings, WorkerCap } from '../../src/journal/settings.ts'
 import { SluiceError } from '../../src/observe/error.ts'
@@ -13,9 +14,7 @@ import { addConfig, addJson, configFor, describe } from '../options.ts'
 import type { ConfigOptions } from '../options.ts'
 import { folded } from '../output.ts'
 import type { Io } from '../output.ts'
-
-/** As the settings hold at most. */
-const maxWorkerCaps = 32
+import { serviceOfOthers } from '../service-at.ts'
 
 interface SetOptions extends ConfigOptions {
   readonly resetDay?: number
@@ -60,65 +59,84 @@ export function register(program: Command, io: Io): void {
 
 async function set(text: string, options: SetOptions, io: Io): Promise<void> {
   const limit = limitOf(text, options)
-  const { config, settings: { updateSettings } } = await load(options)
-  if (limit.stream !== undefined && !config.streams.some(({ name }) => name === limit.stream)) {
-    const names = config.streams.map(({ name }) => name).join(', ')
-    throw new SluiceError('usage', `there is no stream "${limit.stream}"; there are: ${names}`)
-  }
-  const { capName } = await import('../../src/budget/cap.ts')
-  const cap: WorkerCap = { id: capName(limit), ...limit }
-  let before: WorkerCap | undefined
-  const settings = updateSettings(config.stateFolder, (old) => {
-    before = old.caps.find(({ id }) => id === cap.id)
-    const others = old.caps.filter(({ id }) => id !== cap.id)
-    if (others.length >= maxWorkerCaps) {
-      throw new SluiceError('usage', `you have set ${maxWorkerCaps} caps, the most there can be; remove one first`)
-    }
-    return { ...old, caps: [...others, cap] }
-  })
-  const caps = await listed(config, settings, io.now())
+  const place = await capsAt(options)
+  const { set: cap, before } = await place.set(limit)
+  const caps = await place.list(io.now())
   const ineffective = caps.some((each) => each.from === 'worker' && each.id === cap.id && !each.inEffect)
-  const isNamed = cap.network === undefined || settings.networks.some(({ name }) => name === cap.network)
+  const isNamed = cap.network === undefined || await place.knowsNetwork(cap.network)
   io.result(options.json, { version: 1, set: cap, ...(before && { before }), caps }, [
     ...folded(`Set ${capInWords(cap)}.${before ? ` Before: ${capInWords(before)}.` : ''}`
       + (ineffective ? ' It has no effect: a stricter cap applies.' : '')),
     ...(isNamed ? [] : folded(`No network is called ${cap.network} yet: it counts nothing until one is (sluice network list).`)),
     '',
-    ...await lines(caps, { now: io.now(), timeZone: config.timeZone }),
+    ...await lines(caps, { now: io.now(), timeZone: place.timeZone }),
   ])
 }
 
 async function list(options: ConfigOptions, io: Io): Promise<void> {
-  const { config, settings: { readSettings } } = await load(options)
-  const caps = await listed(config, readSettings(config.stateFolder), io.now())
-  io.result(options.json, { version: 1, caps }, await lines(caps, { now: io.now(), timeZone: config.timeZone }))
+  const place = await capsAt(options)
+  const caps = await place.list(io.now())
+  io.result(options.json, { version: 1, caps }, await lines(caps, { now: io.now(), timeZone: place.timeZone }))
 }
 
 async function remove(id: string | undefined, options: ConfigOptions, io: Io): Promise<void> {
-  const { config, settings: { updateSettings } } = await load(options)
-  let removed: WorkerCap | undefined
-  const settings = updateSettings(config.stateFolder, (old) => {
-    const gone = id ?? (old.caps.length === 1 ? old.caps[0]?.id : undefined)
-    removed = old.caps.find((cap) => cap.id === gone)
-    if (removed) return { ...old, caps: old.caps.filter((cap) => cap !== removed) }
-    if (config.caps.some((cap) => cap.id === gone)) {
-      throw new SluiceError('usage', `${gone} is set by the policy and stays; you can only set a stricter cap`)
+  const place = await capsAt(options)
+  const removed = await place.remove(id ?? onlyOne(await place.list(io.now())))
+  const caps = await place.list(io.now())
+  const shown = await lines(caps, { now: io.now(), timeZone: place.timeZone })
+  io.result(options.json, { version: 1, removed, caps }, [`Removed ${capInWords(removed)}.`, '', ...shown])
+}
+
+function onlyOne(caps: readonly ListedCap[]): string {
+  const yours = caps.filter(({ from }) => from === 'worker')
+  const [one, ...others] = yours
+  if (one && others.length === 0) return one.id
+  throw new SluiceError('usage', `which cap? ${one ? `yours are: ${yours.map(({ id }) => id).join(', ')}` : 'you have set none'}`)
+}
+
+/** The caps of a config’s state folder: of one’s own, or of a service that belongs to another user and lets one ask. */
+interface CapsPlace {
+  readonly timeZone: string
+  set(wish: CapWish): Promise<{ readonly set: WorkerCap, readonly before?: WorkerCap }>
+  remove(id: string): Promise<WorkerCap>
+  list(now: number): Promise<readonly ListedCap[]>
+  knowsNetwork(name: string): Promise<boolean>
+}
+
+async function capsAt(options: ConfigOptions): Promise<CapsPlace> {
+  const { config } = await configFor(options)
+  const { stateFolder, timeZone } = config
+  const service = await serviceOfOthers(config)
+  if (service) {
+    return {
+      timeZone,
+      set: (wish) => service.call('POST /v1/caps/set', wish),
+      remove: async (id) => (await service.call('POST /v1/caps/remove', { id })).removed,
+      list: async () => withEffect((await service.call('GET /v1/caps', {})).caps),
+      knowsNetwork: async (wanted) => (await service.call('GET /v1/networks', {})).networks.some(({ name }) => name === wanted),
     }
-    const yours = old.caps.length === 0 ? 'you have set none' : `yours are: ${old.caps.map((cap) => cap.id).join(', ')}`
-    throw new SluiceError('usage', id === undefined ? `which cap? ${yours}` : `there is no cap "${id}"; ${yours}`)
-  })
-  const caps = await listed(config, settings, io.now())
-  const said = removed ? `Removed ${capInWords(removed)}.` : 'Removed.'
-  const shown = await lines(caps, { now: io.now(), timeZone: config.timeZone })
-  io.result(options.json, { version: 1, removed, caps }, [said, '', ...shown])
+  }
+  const [{ readSettings, updateSettings }, { withCap, withoutCap }] = await Promise.all([
+    import('../../src/journal/settings.ts'), import('../../src/control/wishes.ts'),
+  ])
+  return {
+    timeZone,
+    set: async (wish) => {
+      let done: ReturnType<typeof withCap> | undefined
+      updateSettings(stateFolder, (old) => (done = withCap(wish, old, config)).settings)
+      return done!
+    },
+    remove: async (id) => {
+      let done: ReturnType<typeof withoutCap> | undefined
+      updateSettings(stateFolder, (old) => (done = withoutCap(id, old, config)).settings)
+      return done!.removed
+    },
+    list: (now) => listed(config, readSettings(stateFolder), now),
+    knowsNetwork: async (wanted) => readSettings(stateFolder).networks.some(({ name }) => name === wanted),
+  }
 }
 
-async function load(options: ConfigOptions) {
-  const [{ config }, settings] = await Promise.all([configFor(options), import('../../src/journal/settings.ts')])
-  return { config, settings }
-}
-
-function limitOf(text: string, options: SetOptions): Omit<Cap, 'id'> {
+function limitOf(text: string, options: SetOptions): CapWish {
   const cap = parseCap(text)
   const { resetDay, pace } = options
   if (resetDay !== undefined && cap.per !== 'month') {
@@ -146,15 +164,17 @@ function dayOfMonth(text: string): number {
   return day
 }
 
-async function listed(config: Config, settings: Settings, now: number): Promise<ListedCap[]> {
+async function listed(config: Config, settings: Settings, now: number): Promise<readonly ListedCap[]> {
   const { readCaps } = await import('../../src/control/status.ts')
-  const used = readCaps(config, settings, now)
-  const all: Omit<ListedCap, 'inEffect'>[] = used ? [...used] : [
+  return withEffect(readCaps(config, settings, now) ?? [
     ...config.caps.map((cap) => ({ ...cap, from: 'policy' as const })),
     ...settings.caps.map((cap) => ({ ...cap, from: 'worker' as const })),
-  ]
-  const effects = inEffect(all)
-  return all.map((cap, index) => ({ ...cap, inEffect: effects[index] ?? true }))
+  ])
+}
+
+function withEffect(caps: readonly Omit<ListedCap, 'inEffect'>[]): readonly ListedCap[] {
+  const effects = inEffect(caps)
+  return caps.map((cap, index) => ({ ...cap, inEffect: effects[index] ?? true }))
 }
 
 /** Each cap with its id in front of what there is to say of it. */

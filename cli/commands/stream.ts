@@ -1,7 +1,6 @@
 import type { Command } from 'commander'
 
 import type { Config } from '../../config/options.ts'
-import type { Settings } from '../../src/journal/settings.ts'
 import type { Status } from '../../src/control/status.ts'
 import { formatBytes } from '../../config/units.ts'
 import { nearest } from '../../config/nearest.ts'
@@ -45,9 +44,12 @@ export function register(program: Command, io: Io): void {
 
 async function list(options: ConfigOptions, io: Io): Promise<void> {
   const { config, settings } = await load(options)
-  const { statusFor } = await import('../status-for.ts')
   const now = io.now()
-  const streams = listed(config, settings.readSettings(config.stateFolder), await statusFor(config, now))
+  const service = await serviceOfOthers(config)
+  const { statusFor } = await import('../status-for.ts')
+  const off = service ? (await service.call('GET /v1/streams', {})).streams : settings.readSettings(config.stateFolder).streamsOff.map(({ stream, since }) => ({ name: stream, offSince: since }))
+  const status = service ? await service.call('GET /v1/status', {}) : await statusFor(config, now)
+  const streams = listed(config, new Map(off.map(({ name, offSince }) => [name, offSince])), status)
   io.result(options.json, { version: 1, streams }, streamTable(streams, { now, timeZone: config.timeZone }))
 }
 
@@ -72,10 +74,11 @@ async function turnOff(name: string, options: ConfigOptions, io: Io): Promise<vo
   }
   const since = io.now()
   let wasOff = false
-  const { changeSettings } = await import('../../src/control/pause-state.ts')
+  const [{ changeSettings }, { withStream }] = await Promise.all([import('../../src/control/pause-state.ts'), import('../../src/control/wishes.ts')])
   const { streamsOff } = changeSettings(config.stateFolder, () => since, (old) => {
-    wasOff = old.streamsOff.some((off) => off.stream === name)
-    return wasOff ? old : { ...old, streamsOff: [...old.streamsOff, { stream: name, since }] }
+    const changed = withStream({ stream: name, on: false }, old, since, config)
+    wasOff = changed.wasOff
+    return changed.settings
   })
   const off = streamsOff.find((each) => each.stream === name)
   const waitingBytes = await packedBytes(config, name, since)
@@ -125,12 +128,12 @@ async function packedBytes(config: Config, name: string, now: number): Promise<n
   return status?.queues.find(({ streams }) => streams.length === 1 && streams[0] === name)?.waiting.bytes ?? 0
 }
 
-function listed(config: Config, settings: Settings, status: Status | undefined): ListedStream[] {
+function listed(config: Config, off: ReadonlyMap<string, number | undefined>, status: Status | undefined): ListedStream[] {
   return config.streams.map(({ name, purpose, optional, priority, networks }) => {
-    const off = settings.streamsOff.find(({ stream }) => stream === name)
+    const offSince = off.get(name)
     const queue = status?.queues.find(({ streams }) => streams.includes(name))
     return {
-      name, purpose, ...(off && { offSince: off.since }), optional, priority, ...(networks && { networks }),
+      name, purpose, ...(offSince !== undefined && { offSince }), optional, priority, ...(networks && { networks }),
       ...(queue && { waiting: { ...queue.waiting, with: queue.streams.filter((other) => other !== name) } }),
     }
   })

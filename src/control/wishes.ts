@@ -39,7 +39,7 @@ export function withCap(wish: CapWish, settings: Settings, config: Pick<Config, 
   if (resetDay !== undefined && per !== 'month') throw new SluiceError('usage', '"resetDay" is for caps per month')
   if ((days !== undefined) !== (per === 'rolling')) throw new SluiceError('usage', '"days" belongs to rolling caps, and to no others')
   if (pace && per !== 'month' && per !== 'week') throw new SluiceError('usage', '"pace" is for caps per week or month')
-  if (stream !== undefined && !config.streams.some(({ name }) => name === stream)) throw new SluiceError('usage', `there is no stream "${stream}"`)
+  if (stream !== undefined && !config.streams.some(({ name }) => name === stream)) throw noStream(stream, config)
   const set: WorkerCap = { id: capName(wish), ...wish }
   const before = settings.caps.find(({ id }) => id === set.id)
   const others = settings.caps.filter(({ id }) => id !== set.id)
@@ -53,7 +53,11 @@ export function withoutCap(id: string, settings: Settings, config: Pick<Config, 
   if (removed) return { settings: { ...settings, caps: settings.caps.filter((cap) => cap !== removed) }, removed }
   throw new SluiceError('usage', config.caps.some((cap) => cap.id === id)
     ? `${id} is set by the policy and stays; you can only set a stricter cap`
-    : `there is no cap "${id}"`)
+    : `there is no cap "${id}"; ${settings.caps.length === 0 ? 'you have set none' : `yours are: ${settings.caps.map((cap) => cap.id).join(', ')}`}`)
+}
+
+function noStream(stream: string, { streams }: Pick<Config, 'streams'>): SluiceError {
+  return new SluiceError('usage', `there is no stream "${stream}"; there are: ${streams.map(({ name }) => name).join(', ')}`)
 }
 
 /** The settings with a stream on or off, and whether it was off. Throws `usage` for one that stays on. Pure. */
@@ -62,7 +66,7 @@ export function withStream(
 ): { readonly settings: Settings; readonly wasOff: boolean } {
   const configured = config.streams.find(({ name }) => name === stream)
   const wasOff = settings.streamsOff.some((off) => off.stream === stream)
-  if (!configured && !(on && wasOff)) throw new SluiceError('usage', `there is no stream "${stream}"; there are: ${config.streams.map(({ name }) => name).join(', ')}`)
+  if (!configured && !(on && wasOff)) throw noStream(stream, config)
   if (!on && !configured?.optional) throw new SluiceError('usage', `${stream} cannot be turned off: the config does not say \`optional: yes\` for it. Ask your IT`)
   const others = settings.streamsOff.filter((off) => off.stream !== stream)
   const streamsOff = on ? others : wasOff ? settings.streamsOff : [...others, { stream, since: now }]

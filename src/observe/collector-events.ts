@@ -26,7 +26,7 @@ export const collectorCatalogue = {
   },
   'collector.stopped': { level: 'info', doc: 'The collector has ended.', fields: { cutRequests: count('that were cut off') }, example: { cutRequests: 0 } },
   'collector.failed': {
-    level: 'error', doc: 'Something failed that should not have; the collector goes on.',
+    level: 'error', doc: 'Something failed that should not have; the collector goes on, or ends as it was asked to (`stop`).',
     fields: { what: text('request or chore'), message }, example: { what: 'sweep', message: 'ENOSPC: no space left on device, write' },
   },
   'certificate.reloaded': { level: 'info', doc: 'Another certificate is used.', fields: { validTo: text('when it ends') }, example: { validTo: 'Feb  1 12:00:00 2027 GMT' } },

@@ -113,7 +113,7 @@ function stream({ name, folder, errno, asService }: StreamFacts): Finding {
   if (errno === undefined) return ok(check, `${who} can read ${folder}.`)
   if (errno === 'ENOENT') return warn(check, `${folder} is not there.`, 'Captures are taken once it is. Does the capture tool run, and does the config name its folder?')
   return fail(check, `${who} cannot read ${folder} (${errno}).`, asService
-    ? `Let the service’s user read it, by a group or: setfacl -R -m u:sluice:rX -m d:u:sluice:rX ${folder}`
+    ? `Let the service’s user read it, which the installer arranges when it is run again: sudo sluice service install`
     : `If the service runs as you: chmod -R u+rX ${folder}`)
 }
 
