@@ -77,7 +77,7 @@ export const percent: ValueType<number> = {
 export const yesNo: ValueType<boolean> = {
   allowed: 'yes or no',
   takesBooleans: true,
-  parse: (text) => ({ yes: true, true: true, no: false, false: false })[text],
+  parse: (text) => text === 'yes' || text === 'true' ? true : text === 'no' || text === 'false' ? false : undefined,
   json: { enum: [true, false, 'yes', 'no', 'true', 'false'] },
 }
 

@@ -24,7 +24,8 @@ export function parseBytes(text: string): number | undefined {
   const match = /^(\d+)(?:\.(\d+))? ?([A-Za-z]*)$/.exec(text.trim())
   const [, whole = '', fraction = '', unit = ''] = match ?? []
   if (!match || ambiguousByteUnit.test(unit)) return undefined
-  const factor = unit === '' ? 1 : byteUnits[unit.toLowerCase()]
+  const name = unit.toLowerCase()
+  const factor = unit === '' ? 1 : Object.hasOwn(byteUnits, name) ? byteUnits[name] : undefined
   if (factor === undefined) return undefined
   return safe(BigInt(whole + fraction) * BigInt(factor) / 10n ** BigInt(fraction.length))
 }

@@ -214,6 +214,8 @@ const wrong: readonly (readonly [text: string, problem: string])[] = [
   [withLine(7, 'timeZone: Mars/Olympus'), '7:11 timeZone: found "Mars/Olympus"; allowed: the name of a time zone such as Europe/Berlin or UTC'],
   [withLine(7, 'timeZone: +02:00'), '7:11 timeZone: found "+02:00"; allowed: the name of a time zone such as Europe/Berlin or UTC'],
   [withLine(7, 'effort: 20'), '7:9 effort: found "20"; allowed: auto, or a whole number from 1 to 19'],
+  [withLine(7, 'rate: { yield: valueOf }'), '7:16 rate.yield: found "valueOf"; allowed: yes or no'],
+  [withLine(7, 'seal: { size: 5 constructor }'), '7:15 seal.size: found "5 constructor"; allowed: a size such as 5 GB, 4 MiB or 500 kB, from 65.5 kB to 33.6 MB'],
   [withLine(7, 'effort: 1e1'), '7:9 effort: found "1e1"; allowed: auto, or a whole number from 1 to 19'],
   [withLine(7, 'effort: !!binary aGk='), '7:9 yaml: Unresolved tag: tag:yaml.org,2002:binary; allowed: YAML 1.2'],
   ['{ a: "b', '1:8 yaml: Missing closing "quote; allowed: YAML 1.2'],
