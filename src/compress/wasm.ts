@@ -7,14 +7,16 @@ const pageBytes = 1 << 16
 
 /** A kernel that kernels/ holds the source of, ready to be instantiated. `bytes`: as `npm run kernels` writes them. */
 export class Kernel<Exports extends KernelExports> {
-  readonly #module: WebAssembly.Module
+  readonly #bytes: string
+  #module: WebAssembly.Module | undefined
 
   constructor(bytes: string) {
-    this.#module = new WebAssembly.Module(Buffer.from(bytes, 'base64'))
+    this.#bytes = bytes
   }
 
-  /** `host`: what the kernel calls. */
+  /** Compiles it the first time. `host`: what the kernel calls. */
   start(host?: Readonly<Record<string, (...parameters: number[]) => void>>): Exports {
+    this.#module ??= new WebAssembly.Module(Buffer.from(this.#bytes, 'base64'))
     return new WebAssembly.Instance(this.#module, host && { host }).exports as Exports
   }
 }

@@ -27,14 +27,25 @@ interface Exports extends KernelExports {
   scan(length: number, start: number, mask: number): number
 }
 
-const kernel = new Kernel<Exports>(kernelBytes).start()
+interface Started {
+  readonly kernel: Exports
+  /** Where what is gone through is copied to. */
+  readonly window: Uint8Array
+}
+
 /** What is copied for the kernel at a time: most boundaries are near. */
 const windowBytes = 16 << 10
-const window = new Uint8Array(kernel.memory.buffer, kernel.inputAt(), windowBytes)
-// 256 numbers that anyone can make again: the first four bytes, little-endian, of SHA-256("sluice gear 1 <byte>").
-new Int32Array(kernel.memory.buffer, kernel.gearAt(), 256).set(Int32Array.from({ length: 256 }, (_, byte) =>
-  createHash('sha256').update(`sluice gear 1 ${byte}`).digest().readInt32LE(0),
-))
+let started: Started | undefined
+
+/** On first use: most commands cut nothing. */
+function start(): Started {
+  const kernel = new Kernel<Exports>(kernelBytes).start()
+  // 256 numbers that anyone can make again: the first four bytes, little-endian, of SHA-256("sluice gear 1 <byte>").
+  new Int32Array(kernel.memory.buffer, kernel.gearAt(), 256).set(Int32Array.from({ length: 256 }, (_, byte) =>
+    createHash('sha256').update(`sluice gear 1 ${byte}`).digest().readInt32LE(0),
+  ))
+  return { kernel, window: new Uint8Array(kernel.memory.buffer, kernel.inputAt(), windowBytes) }
+}
 
 /**
  * Normalised chunking (Xia et al., FastCDC, USENIX ATC 2016): a stricter mask before the average size and a laxer
@@ -57,17 +68,18 @@ export function nextCut(bytes: Uint8Array, state: ChunkerState): Cut & { readonl
   // Positions are relative to `bytes`; a boundary at position p ends the chunk before byte p.
   const end = Math.min(bytes.length, most - since)
   const normal = Math.min(end, Math.max(0, average - since))
-  const start = Math.min(end, Math.max(0, least - since))
-  const strict = scan(bytes, start, normal, state.hash, strictMask)
+  const begin = Math.min(end, Math.max(0, least - since))
+  const strict = scan(bytes, begin, normal, state.hash, strictMask)
   if (strict.found) return { found: true, length: strict.at, state: chunkerStart }
-  const lax = scan(bytes, Math.max(start, normal), end, strict.hash, laxMask)
+  const lax = scan(bytes, Math.max(begin, normal), end, strict.hash, laxMask)
   if (lax.found || since + end >= most) return { found: true, length: lax.found ? lax.at : end, state: chunkerStart }
   return { found: false, length: end, state: { hash: lax.hash, sinceBoundary: since + end } }
 }
 
 /** Goes from `from` to `to` until the hash has no bit of `mask`. */
-function scan(bytes: Uint8Array, from: number, to: number, start: number, mask: number): { readonly found: boolean, readonly at: number, readonly hash: number } {
-  let hash = start
+function scan(bytes: Uint8Array, from: number, to: number, before: number, mask: number): { readonly found: boolean, readonly at: number, readonly hash: number } {
+  const { kernel, window } = started ??= start()
+  let hash = before
   for (let at = from; at < to; at += windowBytes) {
     const length = Math.min(windowBytes, to - at)
     window.set(bytes.subarray(at, at + length))

@@ -1,7 +1,6 @@
-import { Mixer, Probabilities, type BitCoder } from './bit-coder.ts'
-
-/** Where the bytes of a pixel stand in its number; first the one that says most about the others: green, grey, index. */
-const shiftsOf: Readonly<Record<number, readonly number[]>> = { 1: [0], 2: [0, 8], 3: [8, 0, 16], 4: [8, 0, 16, 24] }
+import { Probabilities, type BitCoder } from '../../../../src/compress/frames/bit-coder.ts'
+import { gradient, shiftsOf } from '../../../../src/compress/frames/color-bytes.ts'
+import { Mixer } from './bit-coder.ts'
 
 /** Codes a colour that nothing at its place foretold. */
 export class ColorModel {
@@ -98,11 +97,4 @@ class Recent {
       this.trust[at] = 1
     }
   }
-}
-
-/** The median edge predictor of LOCO-I (Weinberger, Seroussi, Sapiro 2000): the lesser, the greater, or the plane through all three. */
-function gradient(west: number, north: number, northWest: number): number {
-  const low = west < north ? west : north
-  const high = west < north ? north : west
-  return northWest >= high ? low : northWest <= low ? high : west + north - northWest
 }

@@ -1,6 +1,6 @@
 import { ColorModel } from './color-model.ts'
 import { Memory } from './memory.ts'
-import { Probabilities, type BitCoder } from './bit-coder.ts'
+import { Probabilities, type BitCoder } from '../../../../src/compress/frames/bit-coder.ts'
 
 /** Trust above this makes no difference to the probability that a guess is right. */
 const mostTrust = 31
