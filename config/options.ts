@@ -253,7 +253,7 @@ export const options = map({
   effort: value(integerOrAuto(1, 19), {
     default: 'auto',
     doc: 'zstd level, and with it the effort for screenshots (quick up to 3, thorough from 13 on): higher is smaller and slower. '
-      + '`auto`: 3 on battery; on a charger 6, and 13 where sending costs something or has to wait. See effort.md.',
+      + '`auto`: 3 on battery; on a charger 6, and 13 where sending costs something or has to wait; 1 for much at a stretch where bytes are free. See effort.md.',
   }),
 }, { doc: 'The config file.' })
 

@@ -5,6 +5,7 @@ import type { Emit } from '../src/observe/events.ts'
 import type { Sensors } from '../src/scheduler/judge.ts'
 import type { State } from '../src/journal/open-state.ts'
 import { randomBytes } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import { releaseMemory } from './release-memory.ts'
 import { openSending } from './sending.ts'
 import { readInterfaces } from '../src/budget/interface-counters.ts'
@@ -31,6 +32,8 @@ import { fixed, promptly } from '../src/scheduler/sensor.ts'
 import { Service, type ServiceParts } from '../src/scheduler/service.ts'
 import { lookAtClocks, watchSuspend } from '../src/scheduler/suspend.ts'
 import { Sender } from '../src/transfer/sender.ts'
+import { WorkerPool } from '../src/workers/pool.ts'
+import { zstdOn } from '../src/workers/zstd.ts'
 
 /** Whole epochs can be kept or dropped: a day is what people think in. */
 const epochMs = 24 * 60 * 60 * 1000
@@ -39,6 +42,8 @@ const epochMs = 24 * 60 * 60 * 1000
  * minutes took twice the CPU when that was done after each pack.
  */
 const releaseAfterMs = 60_000
+/** More would only take a machine away from whoever works on it. */
+const mostThreads = 4
 /** Disk that packs may take while they wait; capture files beyond stay where they are and are packed later. */
 const maxSpoolBytes = 1 << 30
 
@@ -146,8 +151,9 @@ export async function assemble({ config, emit, onProgress, onPause, signal, sens
   if (sealer) await encryptWaiting({ journal, spool, sealer })
   // Raw captures have no place beside encrypted ones. A cache: that it cannot be written must not hide why the service ends.
   else stack.defer(() => lineages.save().catch(() => undefined))
+  const workers = stack.use(new WorkerPool({ threads: Math.min(mostThreads, availableParallelism()), restMs: releaseAfterMs }))
   const packer = new Packer({
-    journal, spool, lineages, zstd: zstdNative, level: config.effort === 'auto' ? efforts.normal : config.effort, sealBytes: config.seal.sizeBytes, epochMs, now, randomBytes, emit,
+    journal, spool, lineages, zstd: zstdOn(workers), workers, level: config.effort === 'auto' ? efforts.normal : config.effort, sealBytes: config.seal.sizeBytes, epochMs, now, randomBytes, emit,
     ...(sealer && { sealer }),
   })
   let release: NodeJS.Timeout | undefined

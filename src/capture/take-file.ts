@@ -12,8 +12,8 @@ import type { Cursor, FileFacts, FileTake, Fingerprint } from './take.ts'
 
 const readAsync = promisify(readCallback)
 
-/** Large enough that a big file costs few calls, small enough that memory does not notice. */
-const bufferBytes = 1024 * 1024
+/** Read at a time where the caller has no room of its own. */
+const readBytes = 1 << 20
 /** A read up to this size from a local disk is cheaper than the way to the thread pool and back. */
 const syncReadBytes = 64 * 1024
 
@@ -104,9 +104,9 @@ export class OpenTake implements FileTake {
     this.#offset = start.offset
   }
 
-  async *read(): AsyncGenerator<Uint8Array> {
-    const buffer = Buffer.allocUnsafe(Math.min(bufferBytes, this.#endOffset - this.#offset))
+  async *read(room: () => Uint8Array = () => Buffer.allocUnsafe(readBytes)): AsyncGenerator<Uint8Array> {
     while (this.#offset < this.#endOffset && !this.#options.isStopped()) {
+      const buffer = room()
       const length = Math.min(buffer.length, this.#endOffset - this.#offset)
       const bytesRead = await this.#readInto(buffer, length)
       if (bytesRead === 0) return
@@ -117,7 +117,7 @@ export class OpenTake implements FileTake {
     }
   }
 
-  async #readInto(buffer: Buffer, length: number): Promise<number> {
+  async #readInto(buffer: Uint8Array, length: number): Promise<number> {
     const { fd } = this.#options.file
     try {
       if (length <= syncReadBytes) return readSync(fd, buffer, 0, length, this.base + this.#offset)

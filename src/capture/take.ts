@@ -62,10 +62,10 @@ export interface FileTake extends AsyncDisposable {
   readonly facts: FileFacts
   /**
    * The bytes from `startOffset` to the file's end or to the next dropped byte, in buffers that stay valid until the next
-   * one is asked for. Ends early when the stream is turned off: `unchanged` then says no.
+   * one is asked for. `room` gives memory for one: where it was used, the bytes stay. Ends early when the stream is turned off: `unchanged` then says no.
    * Throws `capture-unreadable` when the disk fails; the file is then tried again later.
    */
-  read(): AsyncIterable<Uint8Array>
+  read(room?: () => Uint8Array): AsyncIterable<Uint8Array>
   /** Fingerprint of the bytes handed out so far. */
   fingerprint(): Fingerprint
   /** Whether the file is still what it was when opened. A `whole` file that changed is torn and must be taken again. */

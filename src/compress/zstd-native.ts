@@ -1,6 +1,6 @@
 import { promisify } from 'node:util'
-import { constants, zstdCompress, zstdDecompress, type ZstdOptions } from 'node:zlib'
-import { codecIds, type Codec } from './codec.ts'
+import { constants, zstdCompress, zstdCompressSync, zstdDecompress, type ZstdOptions } from 'node:zlib'
+import { codecIds, type Codec, type CompressOptions } from './codec.ts'
 import { checkFrame, checkInput, codecFailed, largestFrameBytes, plainReference, windowLog } from './zstd-frame.ts'
 
 type Operation = (bytes: Uint8Array, options: ZstdOptions) => Promise<Buffer>
@@ -20,23 +20,8 @@ export const zstdNative: Codec = {
   name: 'zstd (native)',
 
   async compress(raw, options) {
-    checkInput(raw, options)
-    const reference = plainReference(options.reference)
-    const stored = await compress(raw, {
-      params: {
-        [constants.ZSTD_c_compressionLevel]: options.level,
-        [constants.ZSTD_c_windowLog]: windowLog,
-        // Off: packs and chunks carry SHA-256, which sees more, for four bytes less a block.
-        [constants.ZSTD_c_checksumFlag]: 0,
-        ...(reference && options.level <= lastFastLevel ? { [constants.ZSTD_c_hashLog]: hashLogOfFastLevels } : {}),
-      },
-      // Puts the size into the frame: readers, the portable one above all, need it before they decode.
-      pledgedSrcSize: raw.length,
-      // One turn on the thread instead of one for every 16 KiB.
-      chunkSize: largestFrameBytes(raw.length),
-      ...(reference ? { dictionary: reference } : {}),
-    }).catch((cause: unknown) => {
-      throw codecFailed('the block could not be compressed', cause)
+    const stored = await compress(raw, zstdOptions(raw, options)).catch((cause: unknown) => {
+      throw notCompressed(cause)
     })
     // A copy: what comes back is a view that keeps a buffer as large as the block alive.
     return new Uint8Array(stored)
@@ -57,4 +42,36 @@ export const zstdNative: Codec = {
     if (raw.length !== rawBytes) throw codecFailed(`the frame gave ${raw.length} bytes instead of ${rawBytes}`)
     return raw
   },
+}
+
+/** `zstdNative.compress` on the calling thread. */
+export function compressNow(raw: Uint8Array, options: CompressOptions): Uint8Array {
+  const settings = zstdOptions(raw, options)
+  try {
+    return new Uint8Array(zstdCompressSync(raw, settings))
+  } catch (cause) {
+    throw notCompressed(cause)
+  }
+}
+
+const notCompressed = (cause: unknown): Error => codecFailed('the block could not be compressed', cause)
+
+/** Throws `codec-failed` for input that is refused. */
+function zstdOptions(raw: Uint8Array, options: CompressOptions): ZstdOptions {
+  checkInput(raw, options)
+  const reference = plainReference(options.reference)
+  return {
+    params: {
+      [constants.ZSTD_c_compressionLevel]: options.level,
+      [constants.ZSTD_c_windowLog]: windowLog,
+      // Off: packs and chunks carry SHA-256, which sees more, for four bytes less a block.
+      [constants.ZSTD_c_checksumFlag]: 0,
+      ...(reference && options.level <= lastFastLevel ? { [constants.ZSTD_c_hashLog]: hashLogOfFastLevels } : {}),
+    },
+    // Puts the size into the frame: readers, the portable one above all, need it before they decode.
+    pledgedSrcSize: raw.length,
+    // One turn on the thread instead of one for every 16 KiB.
+    chunkSize: largestFrameBytes(raw.length),
+    ...(reference ? { dictionary: reference } : {}),
+  }
 }

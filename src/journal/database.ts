@@ -39,6 +39,8 @@ const steps: readonly string[] = [
   `${ledgerSchema[1]} ALTER TABLE cursor ADD COLUMN base INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE pack ADD COLUMN streams TEXT; ${dropSchema}`,
   'ALTER TABLE pack ADD COLUMN encrypted INTEGER NOT NULL DEFAULT 0;',
+  // Where the cuts of a file of the same size were: looking for them is as quick.
+  'DROP TABLE known_file;',
 ]
 
 /** SQLite's primary result codes that mean something to us (sqlite.org/rescode.html). */

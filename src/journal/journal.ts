@@ -36,7 +36,6 @@ export interface SealCommit {
   /** Next block ordinal per stream that has blocks in the pack. */
   readonly ordinals: ReadonlyMap<string, number>
   readonly cursors: readonly Cursor[]
-  readonly knownFiles: readonly { readonly size: number; readonly chunkSizes: Uint32Array }[]
 }
 
 export interface LogHead {
@@ -212,23 +211,17 @@ export class Journal implements CursorStore, Disposable {
   sealFor(mark: string): void {
     if ((this.meta('sealed-for') ?? '') === mark) return
     this.transaction(() => {
-      for (const table of ['chunk', 'known_file', 'lineage', 'epoch']) this.#prepare(`DELETE FROM ${table}`).run()
+      for (const table of ['chunk', 'lineage', 'epoch']) this.#prepare(`DELETE FROM ${table}`).run()
       this.setMeta('sealed-for', mark)
     })
   }
 
   #forgetEpoch(id: Uint8Array): void {
-    for (const table of ['chunk', 'known_file', 'lineage']) this.#prepare(`DELETE FROM ${table} WHERE epoch = ?`).run(id)
+    for (const table of ['chunk', 'lineage']) this.#prepare(`DELETE FROM ${table} WHERE epoch = ?`).run(id)
   }
 
   hasChunk(epoch: Uint8Array, hash: Uint8Array): boolean {
     return this.#get('SELECT 1 FROM chunk WHERE epoch = ? AND hash = ?', epoch, hash) !== undefined
-  }
-
-  /** Chunk sizes of the last file of this size in the epoch: where to look for a repeat of it. */
-  knownFile(epoch: Uint8Array, size: number): Uint32Array | undefined {
-    const blob = this.#get('SELECT chunk_sizes FROM known_file WHERE epoch = ? AND size = ?', epoch, size)?.['chunk_sizes']
-    return blob instanceof Uint8Array ? new Uint32Array(Uint8Array.from(blob).buffer) : undefined
   }
 
   nextOrdinal(epoch: Uint8Array, stream: string): number {
@@ -250,10 +243,6 @@ export class Journal implements CursorStore, Disposable {
       for (const hash of seal.chunks) this.#prepare('INSERT OR IGNORE INTO chunk VALUES (?, ?)').run(epoch, hash)
       for (const [stream, next] of seal.ordinals) {
         this.#prepare('INSERT OR REPLACE INTO lineage VALUES (?, ?, ?)').run(epoch, stream, next)
-      }
-      for (const file of seal.knownFiles) {
-        const sizes = new Uint8Array(file.chunkSizes.buffer, file.chunkSizes.byteOffset, file.chunkSizes.byteLength)
-        this.#prepare('INSERT OR REPLACE INTO known_file VALUES (?, ?, ?)').run(epoch, file.size, sizes)
       }
       for (const cursor of seal.cursors) this.#putCursor(cursor, pack.id)
     })

@@ -1,8 +1,10 @@
 import type { Codec } from '../compress/codec.ts'
 import type { Lineage } from './lineage.ts'
+import type { Workers } from '../workers/workers.ts'
 import { compressBlock, type PackedBlock } from '../compress/choose.ts'
 import { codecIds, maxBlockBytes } from '../compress/codec.ts'
-import { provenLines } from '../compress/json-lines/proven.ts'
+import { inline } from '../workers/workers.ts'
+import { Slabs } from '../workers/shared-memory.ts'
 import { mayContinue } from './lineage.ts'
 import { TrialPolicy } from './trial-policy.ts'
 
@@ -11,13 +13,16 @@ const trialBytes = maxBlockBytes / 2
 /** The quickest level tells columns and plain lines apart as well as any. */
 const trialLevel = 1
 
+/** One is written while another is compressed. */
+const leastWidth = 2
+
 /** A block on its way into a pack, and what it leaves for the next one of its stream. */
 export interface CodedBlock {
   /** The block continues it. */
   readonly lineage: Lineage | undefined
-  /** What went into zstd. */
-  readonly content: Uint8Array
-  readonly model: Uint8Array | undefined
+  /** What went into zstd, for the next one to refer to; missing where that goes on with what was before. */
+  readonly content?: Uint8Array
+  readonly model?: Uint8Array | undefined
   readonly packed: Promise<PackedBlock>
 }
 
@@ -33,13 +38,26 @@ export class BlockCoder {
 
   /** zstd's, 1–19: for the blocks that come now. */
   level: number
+  /** They are compressed each by itself, as they are. */
+  isBulk = false
+  readonly #workers: Workers
+  /** Memory for blocks. */
+  readonly slabs: Slabs
 
-  constructor(zstd: Codec, level: number) {
+  constructor(zstd: Codec, level: number, workers: Workers = inline) {
     this.#zstd = zstd
     this.level = level
+    this.#workers = workers
+    this.slabs = new Slabs(maxBlockBytes, this.width)
+  }
+
+  /** Blocks worth having under way at once; each takes up to 1 MiB, and as much again compressed. */
+  get width(): number {
+    return Math.max(leastWidth, this.#workers.width)
   }
 
   async code(stream: string, raw: Uint8Array, known: Lineage | undefined): Promise<CodedBlock> {
+    if (this.isBulk) return { lineage: undefined, packed: compressBlock(this.#zstd, raw, { level: this.level }) }
     const lineage = known && mayContinue(known, raw.length) ? known : undefined
     return (await this.#asLines(stream, raw, lineage)) ?? this.#asBytes(stream, raw, lineage)
   }
@@ -48,7 +66,7 @@ export class BlockCoder {
   async #asLines(stream: string, raw: Uint8Array, lineage: Lineage | undefined): Promise<CodedBlock | undefined> {
     const phase = this.#columns.next(stream)
     if (phase === 'skip') return undefined
-    const lines = await provenLines(raw, lineage?.model)
+    const lines = await this.#workers.run('lines', { raw, model: lineage?.model })
     if (!lines) {
       if (phase === 'trial') this.#columns.record(stream, 1, 1)
       return undefined

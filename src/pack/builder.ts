@@ -14,9 +14,6 @@ import { extend } from './lineage.ts'
 import { fileIdBytes, maxManifestBytes } from './manifest.ts'
 import { keyOf } from './sha256.ts'
 
-/** Blocks being compressed at once; each holds up to 1 MiB raw and its reference. */
-const maxInFlight = 2
-
 /** What a builder needs to know of the packs before it. */
 export interface BuilderPast {
   readonly epoch: Uint8Array
@@ -62,7 +59,7 @@ export interface CodedFrame {
 
 interface OpenBlock {
   readonly stream: Stream
-  readonly raw: Buffer
+  readonly raw: Uint8Array
   bytes: number
   readonly chunks: ChunkName[]
 }
@@ -151,7 +148,7 @@ export class PackBuilder {
   /** The block that the stream's next frame would stand in, and the frames that it may be made from. */
   async nextFrame(stream: Stream): Promise<{ readonly ordinal: number; readonly kept: readonly KeptFrame[] }> {
     await this.#closeBlock()
-    if (this.#inFlight.length >= maxInFlight) await this.#inFlight.shift()
+    if (this.#inFlight.length >= this.#options.blocks.width) await this.#inFlight.shift()
     const { past } = this.#options
     const kept = this.#frames.get(stream.name) ?? (await past.frames(stream.name))
     return { ordinal: this.#nextOrdinal(stream.name), kept }
@@ -186,7 +183,7 @@ export class PackBuilder {
     if (stored !== undefined) return this.#reference(stored)
     if (this.#external.has(key) || this.#options.past.hasChunk(hash)) return this.#reference(this.#externalIndex(key, hash, bytes.length))
     if (this.#block && (this.#block.stream !== stream || this.#block.bytes + bytes.length > maxBlockBytes)) await this.#closeBlock()
-    this.#block ??= { stream, raw: Buffer.allocUnsafe(maxBlockBytes), bytes: 0, chunks: [] }
+    this.#block ??= { stream, raw: this.#options.blocks.slabs.take(), bytes: 0, chunks: [] }
     this.#block.raw.set(bytes, this.#block.bytes)
     this.#block.bytes += bytes.length
     this.#block.chunks.push({ hash, bytes: bytes.length })
@@ -238,19 +235,21 @@ export class PackBuilder {
     const name = block.stream.name
     const raw = block.raw.subarray(0, block.bytes)
     const ordinal = this.#takeOrdinal(name)
-    if (this.#inFlight.length >= maxInFlight) await this.#inFlight.shift()
+    if (this.#inFlight.length >= this.#options.blocks.width) await this.#inFlight.shift()
     const { past, blocks } = this.#options
     const { lineage, content, model, packed } = await blocks.code(name, raw, this.#lineages.get(name) ?? past.lineage(name))
-    this.#lineages.set(name, {
-      ordinal, depth: lineage ? lineage.depth + 1 : 0, chainBytes: (lineage?.chainBytes ?? 0) + raw.length,
-      content: extend(lineage?.content, content), ...(model && { model }),
-    })
+    if (content) {
+      this.#lineages.set(name, {
+        ordinal, depth: lineage ? lineage.depth + 1 : 0, chainBytes: (lineage?.chainBytes ?? 0) + raw.length,
+        content: extend(lineage?.content, content), ...(model && { model }),
+      })
+    }
     const referenceDistance = lineage ? ordinal - lineage.ordinal : 0
-    this.#write({ stream: this.#streamIndex(block.stream), ordinal, referenceDistance, chunks: block.chunks }, raw.length, packed)
+    this.#write({ stream: this.#streamIndex(block.stream), ordinal, referenceDistance, chunks: block.chunks }, raw.length, packed, () => blocks.slabs.give(block.raw))
   }
 
   /** Several blocks may be under way; they are written in the order in which they came here. Until then they count as `bytes`. */
-  #write(shape: Omit<ManifestBlock, 'codec' | 'storedBytes'>, bytes: number, packed: Promise<PackedBlock>): void {
+  #write(shape: Omit<ManifestBlock, 'codec' | 'storedBytes'>, bytes: number, packed: Promise<PackedBlock>, onWritten?: () => void): void {
     const index = this.#blocks.length
     this.#blocks.push({ ...shape, codec: codecIds.raw, storedBytes: bytes })
     this.#blockBytes += bytes
@@ -260,6 +259,7 @@ export class PackBuilder {
       this.#blockBytes += stored.length - bytes
       this.#hash.update(stored)
       await this.#options.write(stored)
+      onWritten?.()
     })
     this.#writing.catch(() => undefined) // thrown where it is awaited
     this.#inFlight.push(this.#writing)

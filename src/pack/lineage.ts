@@ -1,4 +1,5 @@
 import { maxReferenceBytes } from '../compress/codec.ts'
+import { sharedBytes } from '../workers/shared-memory.ts'
 
 /** Longest chain of blocks that must be decoded before one … */
 export const maxLineageDepth = 512
@@ -26,9 +27,12 @@ export function mayContinue({ depth, chainBytes }: Pick<Lineage, 'depth' | 'chai
   return depth < maxLineageDepth && chainBytes + rawBytes <= maxChainBytes
 }
 
-/** The content that a block with `raw` leaves for the next one when it was compressed against `reference`. */
+/** The content, a copy, that a block with `raw` leaves for the next one when it was compressed against `reference`. */
 export function extend(reference: Uint8Array | undefined, raw: Uint8Array): Uint8Array {
-  if (!reference || raw.length >= maxReferenceBytes) return raw.subarray(Math.max(0, raw.length - maxReferenceBytes))
-  const kept = reference.subarray(Math.max(0, reference.length + raw.length - maxReferenceBytes))
-  return Buffer.concat([kept, raw])
+  const added = raw.subarray(Math.max(0, raw.length - maxReferenceBytes))
+  const kept = reference?.subarray(Math.max(0, reference.length + added.length - maxReferenceBytes)) ?? new Uint8Array()
+  const both = sharedBytes(kept.length + added.length)
+  both.set(kept)
+  both.set(added, kept.length)
+  return both
 }

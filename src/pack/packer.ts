@@ -4,18 +4,20 @@ import type { Journal } from '../journal/journal.ts'
 import type { Lineages } from '../journal/lineages.ts'
 import type { Spool, SpoolFile } from '../journal/spool.ts'
 import type { Emit } from '../observe/events.ts'
+import type { Workers } from '../workers/workers.ts'
 import type { ChunkerState } from './chunker.ts'
 import type { AgeWriter, Sealer } from './encryption.ts'
 import { fingerprintBytes } from '../capture/fingerprint.ts'
 import { frameEffort } from '../compress/frames/proven.ts'
+import { inline } from '../workers/workers.ts'
 import { SluiceError } from '../observe/error.ts'
 import { BlockCoder } from './block-coder.ts'
 import { PackBuilder } from './builder.ts'
-import { chunkSizes, chunkerStart } from './chunker.ts'
-import { FilePacking } from './file-packing.ts'
+import { chunkerStart } from './chunker.ts'
 import { maxPictureFileBytes } from './frame-chunk.ts'
 import { FramePacker } from './frame-packer.ts'
 import { epochBytes } from './manifest.ts'
+import { FileCutter } from './pieces.ts'
 import { chunkNameOf, sha256, toHex } from './sha256.ts'
 
 export interface PackerOptions {
@@ -25,6 +27,8 @@ export interface PackerOptions {
   readonly zstd: Codec
   /** Encrypts every pack. */
   readonly sealer?: Sealer
+  /** Who cuts and compresses; this thread where it is not told. */
+  readonly workers?: Workers
   /** zstd level. */
   readonly level: number
   /** A pack is sealed once its stored bytes reach this. */
@@ -36,9 +40,20 @@ export interface PackerOptions {
   readonly emit: Emit
 }
 
+/** How hard to try. */
+export interface PackEffort {
+  /** zstd's, and with it the effort for pictures. */
+  readonly level: number
+  /** Blocks are compressed each by itself, as they are: quick, for much at a time. Packs are larger then. */
+  readonly isBulk: boolean
+}
+
+/** Of a pack of much at a time, in normal ones: sealing costs some 20 ms, in which half the machine waits. */
+const bulkPackFactor = 4
+
 export interface PackCallbacks {
-  /** zstd level for what is packed now, in place of the usual one. */
-  readonly level?: number | undefined
+  /** For what is packed now, in place of the usual level; `takenBytes`: of all files that were begun, as large as they were. */
+  readonly effort?: (takenBytes: number) => PackEffort | undefined
   /** A `whole` file changed while it was read: nothing of it counts, it must be taken again. */
   readonly onTorn: (take: FileTake) => void
   /** It was read to its end, but its pack could not be sealed: it must be taken again. */
@@ -64,7 +79,6 @@ interface Draft {
   /** Stands before the file where packs are encrypted. */
   readonly age: AgeWriter | undefined
   readonly cursors: Cursor[]
-  readonly knownFiles: { readonly size: number; readonly chunkSizes: Uint32Array }[]
 }
 
 /** Turns capture files into sealed packs in the spool, one queue at a time. */
@@ -74,7 +88,8 @@ export class Packer {
 
   constructor(options: PackerOptions) {
     this.#options = options
-    this.#coders = { blocks: new BlockCoder(options.zstd, options.level), frames: new FramePacker(frameEffort(options.level)) }
+    const { zstd, level, workers = inline } = options
+    this.#coders = { blocks: new BlockCoder(zstd, level, workers), frames: new FramePacker(frameEffort(level)), cutter: new FileCutter(workers) }
   }
 
   /**
@@ -82,9 +97,6 @@ export class Packer {
    * as if it had not been read. Errors: `spool-full`, `state-full`, `aborted`, …
    */
   async pack(queue: string, takes: AsyncIterable<FileTake>, callbacks: PackCallbacks): Promise<void> {
-    const { level = this.#options.level } = callbacks
-    this.#coders.blocks.level = level
-    this.#coders.frames.effort = frameEffort(level)
     const run = new PackRun(this.#options, this.#coders, queue, callbacks)
     try {
       for await (const take of takes) {
@@ -105,6 +117,7 @@ export class Packer {
 interface Coders {
   readonly blocks: BlockCoder
   readonly frames: FramePacker
+  readonly cutter: FileCutter
 }
 
 function mayBeFrame({ stream, startOffset, facts: { sizeBytes } }: FileTake): boolean {
@@ -123,7 +136,8 @@ class PackRun {
   readonly #coders: Coders
   readonly #queue: string
   readonly #callbacks: PackCallbacks
-  readonly #carry = Buffer.allocUnsafe(chunkSizes.most)
+  #sealBytes: number
+  #takenBytes = 0
   #draft: Draft | undefined
   /** Capture has let go of them, and no sealed pack holds all of them yet. */
   #unsealed: Pick<FileTake, 'stream' | 'path'>[] = []
@@ -133,6 +147,17 @@ class PackRun {
     this.#coders = coders
     this.#queue = queue
     this.#callbacks = callbacks
+    this.#sealBytes = options.sealBytes
+  }
+
+  /** Tries as hard as what is packed now is worth. */
+  #try(take: FileTake): void {
+    const { level, sealBytes } = this.#options
+    this.#takenBytes += Math.max(0, take.facts.sizeBytes - take.base - take.startOffset)
+    const effort = this.#callbacks.effort?.(this.#takenBytes) ?? { level, isBulk: false }
+    Object.assign(this.#coders.blocks, effort)
+    this.#coders.frames.effort = frameEffort(effort.level)
+    this.#sealBytes = effort.isBulk ? sealBytes * bulkPackFactor : sealBytes
   }
 
   giveBack(): void {
@@ -186,7 +211,7 @@ class PackRun {
         frames: (stream) => lineages.frames(epoch, stream, journal.nextOrdinal(epoch, stream)),
       },
     })
-    return { epoch, sealNumber, chunkKey, builder, file, age, cursors: [], knownFiles: [] }
+    return { epoch, sealNumber, chunkKey, builder, file, age, cursors: [] }
   }
 
   async file(take: FileTake): Promise<void> {
@@ -205,9 +230,10 @@ class PackRun {
   }
 
   async #packFile(take: FileTake): Promise<void> {
+    this.#try(take)
     await this.#open(take)
     this.#begin(take, take.startOffset)
-    if (!mayBeFrame(take)) return this.#packBytes(take, this.#read(take))
+    if (!mayBeFrame(take)) return this.#packBytes(take, this.#read(take, this.#coders.cutter.room))
     const file = await whole(this.#read(take))
     // Asked before the work is done: a file that changed meanwhile is taken again.
     if (!(await take.unchanged())) return this.#torn(take)
@@ -215,8 +241,8 @@ class PackRun {
     await this.#packBytes(take, [file])
   }
 
-  async *#read(take: FileTake): AsyncIterable<Uint8Array> {
-    for await (const buffer of take.read()) {
+  async *#read(take: FileTake, room?: () => Uint8Array): AsyncIterable<Uint8Array> {
+    for await (const buffer of take.read(room)) {
       if (this.#callbacks.signal?.aborted) throw new SluiceError('aborted', 'packing was stopped')
       this.#callbacks.onRead?.(buffer.length)
       await this.#callbacks.rest?.()
@@ -225,36 +251,23 @@ class PackRun {
   }
 
   async #packBytes(take: FileTake, buffers: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
-    const packing = new FilePacking(take, this.#knownCuts(take), this.#carry)
-    for await (const buffer of buffers) {
-      for (const chunk of packing.feed(buffer, (bytes) => this.#knownHash(bytes))) {
-        await this.#add(take, chunk.bytes, chunk.hash)
-        packing.offset += chunk.bytes.length
-        if (this.#full() && chunk.bytes.length >= fingerprintBytes) {
-          await this.#sealInside(take, packing, chunk.bytes)
-        }
+    let { startOffset: offset, chunker: state } = take
+    const chunkKey = this.#draft?.chunkKey
+    for await (const piece of this.#coders.cutter.pieces(buffers, state, chunkKey)) {
+      for (const { bytes, name } of piece.chunks) {
+        await this.#add(take, bytes, this.#draft?.chunkKey === chunkKey ? name : undefined)
+        offset += bytes.length
+        if (this.#full() && bytes.length >= fingerprintBytes) await this.#sealInside(take, offset, bytes)
       }
+      state = piece.state
     }
-    const rest = packing.rest()
-    if (rest.length > 0) await this.#add(take, rest, undefined)
-    packing.offset += rest.length
-    await this.#finish(take, packing)
+    if (!(await take.unchanged())) return this.#torn(take)
+    this.#packed(take, offset, state)
   }
 
   #full(): boolean {
     const builder = this.#draft?.builder
-    return builder !== undefined && (builder.bytes >= this.#options.sealBytes || builder.manifestFull)
-  }
-
-  #knownCuts(take: FileTake): Uint32Array | undefined {
-    const { sizeBytes } = take.facts
-    const worthwhile = take.stream.files === 'whole' && take.startOffset === 0 && sizeBytes > chunkSizes.least
-    return worthwhile && this.#draft ? this.#options.journal.knownFile(this.#draft.epoch, sizeBytes) : undefined
-  }
-
-  #knownHash(bytes: Uint8Array): Uint8Array | undefined {
-    const hash = chunkNameOf(bytes, this.#draft?.chunkKey)
-    return this.#draft?.builder.knows(hash) ? hash : undefined
+    return builder !== undefined && (builder.bytes >= this.#sealBytes || builder.manifestFull)
   }
 
   #begin(take: FileTake, offset: number): void {
@@ -264,26 +277,19 @@ class PackRun {
     this.#draft?.builder.beginEntry(take.stream, { path: take.path, fileId: take.fileId, mode, modifiedUs, offset })
   }
 
-  async #add(take: FileTake, bytes: Uint8Array, hash: Uint8Array | undefined): Promise<void> {
-    await this.#draft?.builder.addChunk(take.stream, bytes, hash ?? chunkNameOf(bytes, this.#draft.chunkKey))
+  /** `name`: missing where the chunk was named for another epoch. */
+  async #add(take: FileTake, bytes: Uint8Array, name: Uint8Array | undefined): Promise<void> {
+    await this.#draft?.builder.addChunk(take.stream, bytes, name ?? chunkNameOf(bytes, this.#draft.chunkKey))
   }
 
   /** Seals in the middle of a file, at the boundary behind `chunk`, and goes on with the file in the next pack. */
-  async #sealInside(take: FileTake, packing: FilePacking, chunk: Uint8Array): Promise<void> {
+  async #sealInside(take: FileTake, offset: number, chunk: Uint8Array): Promise<void> {
     const fingerprint = { head: take.fingerprint().head, tail: sha256(chunk.subarray(-fingerprintBytes)) }
     this.#draft?.builder.endEntry(false)
-    this.#draft?.cursors.push(cursorOf(take, packing.offset, false, fingerprint, chunkerStart))
+    this.#draft?.cursors.push(cursorOf(take, offset, false, fingerprint, chunkerStart))
     await this.seal()
     await this.#open(take)
-    this.#begin(take, packing.offset)
-  }
-
-  async #finish(take: FileTake, packing: FilePacking): Promise<void> {
-    if (!(await take.unchanged())) return this.#torn(take)
-    this.#packed(take, packing.offset, packing.state)
-    if (take.stream.files === 'whole' && take.startOffset === 0 && packing.chunkSizes.length > 1) {
-      this.#draft?.knownFiles.push({ size: packing.offset, chunkSizes: Uint32Array.from(packing.chunkSizes) })
-    }
+    this.#begin(take, offset)
   }
 
   #torn(take: FileTake): void {
@@ -313,7 +319,7 @@ class PackRun {
       if (this.#callbacks.maySeal?.() === false) throw new SluiceError('aborted', 'a pause that drops captures began')
       journal.commitSeal({
         pack: { id: draft.sealNumber, queue: this.#queue, streams, bodyHash, bodyBytes, encrypted: draft.age !== undefined, rawBytes, newBytes, sealedAt },
-        epoch: draft.epoch, chunks, ordinals, cursors: draft.cursors, knownFiles: draft.knownFiles,
+        epoch: draft.epoch, chunks, ordinals, cursors: draft.cursors,
       })
     } catch (error) {
       // Its files are packed again. Left here, a rebuild of the journal would take it in, and they would be sent twice.

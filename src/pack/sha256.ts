@@ -1,5 +1,8 @@
 import { createHash, createHmac, hash } from 'node:crypto'
 
+/** Of a chunk's name, and of every other hash here. */
+export const hashBytes = 32
+
 /** SHA-256 in one call: for the many small inputs here several times quicker than a `Hash` object each. */
 export function sha256(bytes: Uint8Array): Buffer {
   return hash('sha256', bytes, 'buffer')

@@ -1,3 +1,4 @@
+import type { PackEffort } from '../pack/packer.ts'
 import type { Decision } from './gate.ts'
 import type { Queue } from './queues.ts'
 import type { FaultCode } from './reasons.ts'
@@ -13,8 +14,8 @@ const maxPasses = 3
 export interface PrepareView {
   readonly queues: readonly Queue[]
   decisionOf(queue: string): Decision | undefined
-  /** zstd level at which a queue is worth packing now. */
-  effortOf(queue: string): number | undefined
+  /** How hard a queue is worth packing now, of which `takenBytes` were taken at this stretch. */
+  effortOf(queue: string, takenBytes: number): PackEffort | undefined
   /** Resolves when what is being sent is through; undefined when nothing is and nothing may be. */
   sending(): Promise<void> | undefined
   /** Whether what was read may be packed for good, by the settings as they are this moment. */
@@ -102,7 +103,7 @@ export class PrepareLane {
       const streams = new Set(queue.streams.map((stream) => stream.name))
       await packer.pack(queue.name, capture.takes({ streams, asItStands, signal }), {
         signal,
-        level: this.#view.effortOf(queue.name),
+        effort: (takenBytes) => this.#view.effortOf(queue.name, takenBytes),
         rest: gentleRest(() => this.#levelOf(queue) === 'trickle', monotonic, pause),
         maySeal: () => this.#view.maySeal(),
         onTorn: (take) => capture.takeAgain(take),

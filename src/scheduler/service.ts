@@ -109,9 +109,9 @@ export class Service {
     return {
       get queues() { return queues() },
       decisionOf: (queue: string) => this.#decisions.get(queue),
-      effortOf: (queue: string) => {
+      effortOf: (queue: string, takenBytes: number) => {
         const decision = this.#decisions.get(queue)
-        return decision && this.#conditions && effortFor(this.#parts.config.effort, this.#conditions, decision)
+        return decision && this.#conditions && effortFor(this.#parts.config.effort, this.#conditions, decision, takenBytes)
       },
       routeOf: (queue: Parameters<Judge['routeOf']>[0]) => this.#judge.routeOf(queue, this.#conditions),
       sending: () => this.#send?.done ?? (this.#sendLane.next() ? sleep(100) : undefined),

@@ -39,7 +39,7 @@ const same = (found: unknown, expected: unknown) => expect(plain(found)).toEqual
 function seal(id: number, rest: Partial<SealCommit> = {}, queue = 'any'): SealCommit {
   return {
     pack: { id, queue, streams: ['pointer'], bodyHash: hashOf(`body ${id}`), bodyBytes: 100 * id, rawBytes: 1000 * id, newBytes: 10 * id, sealedAt: 5_000 + id },
-    epoch: hashOf('epoch').subarray(0, 8), chunks: [], ordinals: new Map(), cursors: [], knownFiles: [], ...rest,
+    epoch: hashOf('epoch').subarray(0, 8), chunks: [], ordinals: new Map(), cursors: [], ...rest,
   }
 }
 
@@ -123,27 +123,27 @@ describe('cursors', () => {
 describe('epochs', () => {
   const [monday, tuesday, other] = ['monday', 'tuesday', 'other'].map((name) => hashOf(name).subarray(0, 8)) as [Buffer, Buffer, Buffer]
 
-  test('know their chunks, repeated files and block counts, and forget them when the queue begins another', async () => {
+  test('know their chunks and block counts, and forget them when the queue begins another', async () => {
     const journal = await newJournal()
     journal.beginEpoch('any', monday, 1000)
     journal.beginEpoch('free', other, 1000)
-    const knowledge = { chunks: [hashOf('chunk')], ordinals: new Map([['pointer', 4]]), knownFiles: [{ size: 150_000, chunkSizes: Uint32Array.of(100_000, 50_000) }] }
+    const knowledge = { chunks: [hashOf('chunk')], ordinals: new Map([['pointer', 4]]) }
     journal.commitSeal(seal(1, { epoch: monday, ...knowledge }))
     journal.commitSeal(seal(2, { epoch: other, ...knowledge }, 'free'))
-    const known = (epoch: Uint8Array) => [journal.hasChunk(epoch, hashOf('chunk')), journal.nextOrdinal(epoch, 'pointer'), journal.knownFile(epoch, 150_000)?.join()]
-    expect(known(monday)).toEqual([true, 4, '100000,50000'])
-    expect(known(tuesday)).toEqual([false, 0, undefined])
+    const known = (epoch: Uint8Array) => [journal.hasChunk(epoch, hashOf('chunk')), journal.nextOrdinal(epoch, 'pointer')]
+    expect(known(monday)).toEqual([true, 4])
+    expect(known(tuesday)).toEqual([false, 0])
     journal.beginEpoch('any', tuesday, 2000)
-    expect(known(monday)).toEqual([false, 0, undefined])
-    expect(known(other)).toEqual([true, 4, '100000,50000'])
+    expect(known(monday)).toEqual([false, 0])
+    expect(known(other)).toEqual([true, 4])
     same(journal.epoch('any'), { id: tuesday, startedAt: 2000 })
   })
 
-  test('a chunk that is told twice, and a later file of the same size, do no harm', async () => {
+  test('a chunk that is told twice does no harm', async () => {
     const journal = await newJournal()
-    journal.commitSeal(seal(1, { chunks: [hashOf('a'), hashOf('a')], knownFiles: [{ size: 3, chunkSizes: Uint32Array.of(3) }] }))
-    journal.commitSeal(seal(2, { chunks: [hashOf('a')], knownFiles: [{ size: 3, chunkSizes: Uint32Array.of(1, 2).subarray(0, 2) }] }))
-    expect(journal.knownFile(seal(1).epoch, 3)).toEqual(Uint32Array.of(1, 2))
+    journal.commitSeal(seal(1, { chunks: [hashOf('a'), hashOf('a')] }))
+    journal.commitSeal(seal(2, { chunks: [hashOf('a')] }))
+    expect(journal.hasChunk(seal(1).epoch, hashOf('a'))).toBe(true)
   })
 })
 

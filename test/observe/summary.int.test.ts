@@ -61,7 +61,7 @@ async function bench(more = '') {
     const id = journal.nextSealNumber()
     journal.commitSeal({
       pack: { id, queue: 'any', streams: ['log'], bodyHash: Buffer.alloc(32, id), bodyBytes, rawBytes: 10 * bodyBytes, newBytes: 4 * bodyBytes, sealedAt: Date.now() },
-      epoch: Buffer.alloc(16), chunks: [], ordinals: new Map(), cursors: [], knownFiles: [],
+      epoch: Buffer.alloc(16), chunks: [], ordinals: new Map(), cursors: [],
     })
   }
   const summaries = (): Summary[] => told.filter((event) => event.event === 'upload.summary')

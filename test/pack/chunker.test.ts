@@ -2,8 +2,6 @@ import { createHash } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { chunkSizes, chunkerStart, nextCut, type ChunkerState } from '../../src/pack/chunker.ts'
-import { FileCuts } from '../../src/pack/cuts.ts'
-import { sha256 } from '../../src/pack/sha256.ts'
 import { noise } from './make-log.ts'
 import { plainNextCut } from './twin/chunker.ts'
 
@@ -119,70 +117,6 @@ describe('the chunker', () => {
       const lost = before.filter((boundary) => !after.has(boundary <= at ? boundary : boundary + inserted.length))
       expect(lost.filter((boundary) => boundary <= at)).toEqual([])
       expect(lost.length).toBeLessThan(16)
-    }), { numRuns: 20 })
-  })
-})
-
-describe('cuts of a known file', () => {
-  /** All chunk sizes of `bytes`, with the last one, and how many had to be searched. */
-  function cutAll(bytes: Uint8Array, known: Uint32Array | undefined, chunks: ReadonlySet<string>, bufferBytes = bytes.length) {
-    const cuts = new FileCuts(chunkerStart, known)
-    const sizes: number[] = []
-    let [since, searched] = [0, 0]
-    for (let start = 0; start < bytes.length; start += bufferBytes) {
-      const end = Math.min(start + bufferBytes, bytes.length)
-      for (let at = start; at < end;) {
-        const cut = cuts.next(bytes.subarray(at, end), (piece) => {
-          const hash = sha256(piece)
-          return chunks.has(hash.toString('hex')) ? hash : undefined
-        })
-        if (!cut.hash) searched++
-        at += cut.length
-        since += cut.length
-        if (cut.found) sizes.push(since)
-        if (cut.found) since = 0
-      }
-    }
-    return { sizes: since > 0 ? [...sizes, since] : sizes, searched }
-  }
-
-  const bytes = noise('known', 1_500_000)
-  const { sizes } = cutAll(bytes, undefined, new Set())
-  const ends = sizes.map((_, index) => sizes.slice(0, index + 1).reduce((sum, size) => sum + size))
-  const hashes = new Set(ends.map((end, index) => sha256(bytes.subarray(end - (sizes[index] as number), end)).toString('hex')))
-
-  test('a repeat is recognised chunk by chunk, without searching', () => {
-    expect(cutAll(bytes, Uint32Array.from(sizes), hashes)).toEqual({ sizes, searched: 0 })
-  })
-
-  test('a repeat in small buffers gives the same chunks', () => {
-    for (const bufferBytes of [10_000, 65_536, 300_000]) {
-      expect(cutAll(bytes, Uint32Array.from(sizes), hashes, bufferBytes).sizes).toEqual(sizes)
-    }
-  })
-
-  test('a repeat of one byte in any buffers gives the same chunks, though every piece of it is known', () => {
-    const zeros = Buffer.alloc(1_000_000)
-    const alone = cutAll(zeros, undefined, new Set()).sizes
-    const zeroHashes = new Set(alone.map((size) => sha256(zeros.subarray(0, size)).toString('hex')))
-    for (const bufferBytes of [100_000, 400_000, 700_000, 1_000_000]) {
-      expect(cutAll(zeros, Uint32Array.from(alone), zeroHashes, bufferBytes).sizes).toEqual(alone)
-    }
-  })
-
-  test('the first difference ends it: what follows is not hashed twice', () => {
-    const changed = Buffer.from(bytes)
-    changed[20] = changed[20]! ^ 1
-    const { sizes: found, searched } = cutAll(changed, Uint32Array.from(sizes), hashes)
-    expect(searched).toBe(found.length)
-  })
-
-  test('a file that differs anywhere is cut as if nothing were known', () => {
-    fc.assert(fc.property(fc.nat(bytes.length - 1), (at) => {
-      const changed = Buffer.from(bytes)
-      changed[at]! ^= 1
-      const alone = cutAll(changed, undefined, new Set())
-      expect(cutAll(changed, Uint32Array.from(sizes), hashes).sizes).toEqual(alone.sizes)
     }), { numRuns: 20 })
   })
 })

@@ -8,8 +8,7 @@ import { zstdNative } from '../../src/compress/zstd-native.ts'
 import { encodeTail } from '../../src/pack/body.ts'
 import { BlockCoder } from '../../src/pack/block-coder.ts'
 import { PackBuilder, type BuiltBody } from '../../src/pack/builder.ts'
-import { chunkerStart, type ChunkerState } from '../../src/pack/chunker.ts'
-import { FileCuts } from '../../src/pack/cuts.ts'
+import { chunkerStart, nextCut, type ChunkerState } from '../../src/pack/chunker.ts'
 import type { Sealer } from '../../src/pack/encryption.ts'
 import { FramePacker } from '../../src/pack/frame-packer.ts'
 import type { KeptFrame } from '../../src/pack/frame-run.ts'
@@ -60,15 +59,16 @@ export async function addSegment(builder: PackBuilder, stream: Stream, facts: Se
   const fileId = idOf(facts.id ?? Buffer.from(path).toString('latin1'))
   const { mode = 0o644, modifiedUs = 1_790_000_000_123_456, offset = 0 } = facts
   builder.beginEntry(stream, { path, fileId, mode, modifiedUs, offset })
-  const cuts = new FileCuts(facts.chunker ?? chunkerStart, undefined)
+  let state = facts.chunker ?? chunkerStart
   for (let at = 0; at < bytes.length;) {
-    const { length } = cuts.next(bytes.subarray(at), () => undefined)
-    const chunk = bytes.subarray(at, at + length)
+    const cut = nextCut(bytes.subarray(at), state)
+    const chunk = bytes.subarray(at, at + cut.length)
     await builder.addChunk(stream, chunk, chunkNameOf(chunk, facts.chunkKey))
-    at += length
+    at += cut.length
+    state = cut.state
   }
   builder.endEntry(facts.complete ?? stream.files === 'whole')
-  return cuts.state
+  return state
 }
 
 /** Adds a picture as a frame, as the packer does. False when it is better stored as bytes: nothing was added then. */

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Conditions, NetworkState, PowerState } from '../../src/scheduler/conditions.ts'
 import type { Level } from '../../src/scheduler/gate.ts'
-import { effortFor } from '../../src/scheduler/effort.ts'
+import { effortFor, efforts } from '../../src/scheduler/effort.ts'
 
 const conditions = (power: Partial<PowerState>, cost: NetworkState['cost']): Conditions => ({
   power: { value: { supply: 'mains', saver: 'off', ...power }, source: 'test', at: 0 },
@@ -22,9 +22,18 @@ test.each<[string, Partial<PowerState>, NetworkState['cost'], Level, Level, numb
   ['power unknown, and nothing speaks against work', { supply: 'unknown', saver: 'unknown' }, 'free', 'full', 'full', 6],
   ['power unknown, work slowed', { supply: 'unknown', saver: 'unknown' }, 'free', 'trickle', 'full', 3],
 ])('%s', (_, power, cost, prepare, send, level) => {
-  expect(effortFor('auto', conditions(power, cost), decision(prepare, send))).toBe(level)
+  expect(effortFor('auto', conditions(power, cost), decision(prepare, send), 0)).toEqual({ level, isBulk: false })
 })
 
 test('a level that the config names holds whatever the conditions', () => {
-  expect(effortFor(19, conditions({ supply: 'battery' }, 'metered'), decision('trickle', 'hold'))).toBe(19)
+  expect(effortFor(19, conditions({ supply: 'battery' }, 'metered'), decision('trickle', 'hold'), 0)).toEqual({ level: 19, isBulk: false })
+  expect(effortFor(6, conditions({}, 'free'), decision('full', 'full'), 1e9)).toEqual({ level: 6, isBulk: false })
+})
+
+test('much at a stretch goes in bulk, but only where bytes cost nothing', () => {
+  const much = 1e9
+  expect(effortFor('auto', conditions({}, 'free'), decision('full', 'full'), much)).toEqual({ level: efforts.bulk, isBulk: true })
+  expect(effortFor('auto', conditions({}, 'free'), decision('full', 'hold'), much)).toEqual({ level: 13, isBulk: false })
+  expect(effortFor('auto', conditions({}, 'metered'), decision('full', 'full'), much)).toEqual({ level: 13, isBulk: false })
+  expect(effortFor('auto', conditions({ supply: 'battery' }, 'free'), decision('full', 'full'), much)).toEqual({ level: 3, isBulk: false })
 })

@@ -39,7 +39,7 @@ function seal(journal: Journal, queue: string, streams: readonly string[]): numb
   const bodyHash = sha256(Buffer.from(`body ${id}`))
   journal.commitSeal({
     pack: { id, queue, streams, bodyHash, bodyBytes: 500_000, rawBytes: 1e6, newBytes: 1e6, sealedAt: now },
-    epoch: Buffer.alloc(8), chunks: [], ordinals: new Map(), cursors: [], knownFiles: [],
+    epoch: Buffer.alloc(8), chunks: [], ordinals: new Map(), cursors: [],
   })
   return id
 }

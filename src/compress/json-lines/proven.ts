@@ -5,11 +5,8 @@ import { encodeLines, type EncodedLines } from './encode.ts'
 /** JSON has no NUL byte, what is not text nearly always has one this early. */
 const glanceBytes = 4096
 
-/**
- * `encodeLines`, with the proof that its code gives back every byte, and the same model; undefined without. Asynchronous
- * for those who may do this work elsewhere.
- */
-export async function provenLines(raw: Uint8Array, model: Uint8Array | undefined): Promise<EncodedLines | undefined> {
+/** `encodeLines`, with the proof that its code gives back every byte, and the same model; undefined without. */
+export function provenLines(raw: Uint8Array, model: Uint8Array | undefined): EncodedLines | undefined {
   if (raw.subarray(0, glanceBytes).includes(0)) return undefined
   try {
     const encoded = encodeLines(raw, model)
