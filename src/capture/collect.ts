@@ -1,12 +1,13 @@
 import type { BigIntStats } from 'node:fs'
 import type { DroppingPause } from './drop-store.ts'
 import { Drops, type DropReport } from './drops.ts'
+import { fileIds } from './file-ids.ts'
 import { Lane, retryMs, type CaptureOptions, type Pending } from './lane.ts'
 import { plainMark, type Mark } from './marks.ts'
 import { polled } from './pace.ts'
 import { Pass } from './pass.ts'
 import { keyOf, type PathKey } from './path-key.ts'
-import { look, scan, type Sighted } from './scan.ts'
+import { look, scan, type ScanHooks, type Sighted } from './scan.ts'
 import type { Cursor, FileTake } from './take.ts'
 import { EventMeter } from './watcher.ts'
 import { openForWriting, type Writers } from './writers.ts'
@@ -38,11 +39,13 @@ export class Capture {
   readonly #drops = new Map<Lane, Drops>()
   /** Since when a dropping pause lasts, as far as told. */
   #droppingSince: number | undefined
+  readonly #newFileId: () => Uint8Array
   #gone: Cursor[] = []
   #isStarted = false
 
   constructor(options: CaptureOptions) {
     this.#options = options
+    this.#newFileId = fileIds(options.randomBytes)
     this.#lanes = options.streams.map((stream) => new Lane(stream, options))
     for (const lane of this.#lanes) this.#drops.set(lane, new Drops(lane, options, options.drops))
   }
@@ -161,11 +164,12 @@ export class Capture {
     if (asItStands || lane.unwatchable) lane.marks.needScan(this.#options.now())
     const waiting = lane.marks.drain()
     const gone = (cursor: Cursor): boolean => this.#gone.length < goneLimit && this.#gone.push(cursor) > 0
-    const pass = new Pass({ lane, root, asItStands, capture: this.#options, drops, writers, gone })
+    const pass = new Pass({ lane, root, asItStands, capture: this.#options, drops, writers, newFileId: this.#newFileId, gone })
     const isStopped = (): boolean => signal?.aborted === true || lane.paused || this.#droppingSince !== undefined
     let isComplete = false
     try {
-      for await (const { key, stats } of waiting.scan ? scanned(lane, root) : marked(lane, root, waiting.paths, pass)) {
+      const passesOver = (key: PathKey, stats: BigIntStats): boolean => !isStopped() && pass.passesOver(key, stats)
+      for await (const { key, stats } of waiting.scan ? scanned(lane, root, passesOver) : marked(lane, root, waiting.paths, pass)) {
         if (isStopped()) return
         let take = await pass.visit(key, stats, waiting.paths.get(key))
         waiting.paths.delete(key)
@@ -193,9 +197,9 @@ export class Capture {
   }
 }
 
-async function* scanned(lane: Lane, root: string): AsyncGenerator<Sighted> {
+async function* scanned(lane: Lane, root: string, passesOver: NonNullable<ScanHooks['passesOver']>): AsyncGenerator<Sighted> {
   lane.scanBegins()
-  yield* scan(root, '', lane.scanHooks())
+  yield* scan(root, '', { ...lane.scanHooks(), passesOver })
   lane.scanEnds()
 }
 

@@ -1,7 +1,7 @@
 import { sameContentFacts, sameState } from './facts.ts'
 import { spanFrom, type Hole } from './holes.ts'
 import type { FileKind } from './stream.ts'
-import { positionOf, type Cursor, type FileFacts } from './take.ts'
+import { positionOf, type Cursor, type CursorState, type FileFacts } from './take.ts'
 
 /** What is known about a file before it is opened. */
 export interface Sighting {
@@ -27,6 +27,11 @@ export type Verdict =
   | { readonly kind: 'continue'; readonly cursor: Cursor; readonly renamed: boolean }
   | { readonly kind: 'begin'; readonly because: 'new' }
   | { readonly kind: 'begin'; readonly because: 'truncated' | 'replaced' | 'version'; readonly former: Cursor }
+
+/** Whether a file of which nothing was dropped is as the cursor of its inode and name says: `decide` in short, for the many. */
+export function isUnchanged(kind: FileKind, facts: FileFacts, cursor: CursorState): boolean {
+  return sameState(facts, cursor.facts) && (kind === 'append' ? positionOf(cursor) === facts.sizeBytes : cursor.complete)
+}
 
 /** `matches`: whether the file still carries the cursor's fingerprint; undefined while nobody has looked. */
 export function decide(sighting: Sighting, matches?: boolean): Verdict {

@@ -252,6 +252,11 @@ export class Drops {
     return facts && !unsettled(facts, this.#capture.now()) ? facts : undefined
   }
 
+  /** Inodes of the files of which something is dropped, and of which it may have to be noted that this is over. */
+  noted(): ReadonlySet<bigint> {
+    return new Set(this.#known().past.length === 0 ? [] : this.#store.inodes(this.#stream))
+  }
+
   /** What of a file must not be read. Also tells of a file that came into the folder after the pause in which it was written. */
   of(stats: BigIntStats, facts: FileFacts, cursor: Cursor | undefined): Dropped | undefined {
     if (this.#known().past.length === 0) return undefined
@@ -293,9 +298,9 @@ export class Drops {
   }
 
   /** Forgets the files that a whole and untroubled look over the stream has not met. */
-  keepOnly(met: ReadonlySet<bigint>): void {
+  keepOnly(isMet: (inode: bigint) => boolean): void {
     if (this.#known().past.length === 0) return
-    const gone = this.#store.inodes(this.#stream).filter((inode) => !met.has(inode))
+    const gone = this.#store.inodes(this.#stream).filter((inode) => !isMet(inode))
     if (gone.length > 0) this.#store.commit({ stream: this.#stream, gone })
   }
 }

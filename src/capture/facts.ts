@@ -4,6 +4,9 @@ import type { FileFacts } from './take.ts'
 /** Coarsest step in which file systems date a change. Two changes within one step look like one. */
 export const fileClockStepMs = 20
 
+type ContentFacts = Pick<FileFacts, 'sizeBytes' | 'modifiedUs'>
+type StateFacts = ContentFacts & Pick<FileFacts, 'changedUs'>
+
 export function factsOf(stats: BigIntStats): FileFacts {
   return {
     device: stats.dev,
@@ -15,14 +18,14 @@ export function factsOf(stats: BigIntStats): FileFacts {
   }
 }
 
-export const sameInode = (a: FileFacts, b: FileFacts): boolean => a.inode === b.inode && a.device === b.device
+export const sameInode = (a: Pick<FileFacts, 'inode' | 'device'>, b: Pick<FileFacts, 'inode' | 'device'>): boolean => a.inode === b.inode && a.device === b.device
 
 /** Same length and time of the last write; a rename or chmod does not show here. */
-export const sameContentFacts = (a: FileFacts, b: FileFacts): boolean =>
+export const sameContentFacts = (a: ContentFacts, b: ContentFacts): boolean =>
   a.sizeBytes === b.sizeBytes && a.modifiedUs === b.modifiedUs
 
 /** Nothing the file system dates has happened between the two. */
-export const sameState = (a: FileFacts, b: FileFacts): boolean => sameContentFacts(a, b) && a.changedUs === b.changedUs
+export const sameState = (a: StateFacts, b: StateFacts): boolean => sameContentFacts(a, b) && a.changedUs === b.changedUs
 
 /** Whether a further change could still carry the same time as the last one, and so go unseen. */
 export function unsettled(facts: FileFacts, now: number): boolean {

@@ -9,7 +9,7 @@ import { realFolder } from './open-file.ts'
 import type { PathKey } from './path-key.ts'
 import { isAbsent, look, type ScanHooks } from './scan.ts'
 import type { Stream } from './stream.ts'
-import { positionOf, type Cursor } from './take.ts'
+import { positionOf, type Cursor, type CursorState, type FileFacts } from './take.ts'
 import { Trouble } from './trouble.ts'
 import { FolderWatch, type EventMeter } from './watcher.ts'
 
@@ -18,8 +18,10 @@ export interface CursorStore {
   /** The latest cursor with this path. */
   byPath(stream: string, path: Uint8Array): Cursor | undefined
   byInode(stream: string, device: bigint, inode: bigint): Cursor | undefined
-  /** All cursors of a stream, each once, also when cursors are put or dropped while this is read. */
-  all(stream: string): Iterable<Cursor>
+  /** At most `limit` cursors in the order of their paths' bytes, beginning with `path`; of one path the latest is last. */
+  fromPath(stream: string, path: Uint8Array, limit: number): readonly CursorState[]
+  /** What every cursor of a stream is keyed by, each once, also when cursors are put or dropped while this is read. */
+  inodes(stream: string): Iterable<Pick<FileFacts, 'device' | 'inode'>>
 }
 
 export interface CaptureOptions {

@@ -1,11 +1,12 @@
 import { closeSync, type BigIntStats } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { systemCode } from '../observe/error.ts'
-import { decide, type Sighting, type Verdict } from './cursor.ts'
+import { decide, isUnchanged, type Sighting, type Verdict } from './cursor.ts'
 import { isOfEarlierFile } from './drop-rule.ts'
 import type { Drops } from './drops.ts'
 import { bornUs, factsOf, fileClockStepMs, sameContentFacts, sameInode, sameState, unsettled } from './facts.ts'
 import { clipped, spanFrom } from './holes.ts'
+import { KnownFiles } from './known-files.ts'
 import type { CaptureOptions, Lane } from './lane.ts'
 import { looked, plainMark, type Mark } from './marks.ts'
 import { openFile, type OpenFile } from './open-file.ts'
@@ -17,7 +18,6 @@ import { fingerprintAt, OpenTake, startAt, type TakeOutcome, type TakeStart } fr
 import { positionOf, type Cursor, type FileFacts, type FileTake } from './take.ts'
 import type { Writers } from './writers.ts'
 
-const fileIdBytes = 8
 /** A file that is written again at every step of the file clock is left for later. */
 const settleWaits = 5
 
@@ -29,6 +29,7 @@ export interface PassOptions {
   readonly capture: CaptureOptions
   readonly drops: Drops | undefined
   readonly writers: () => Promise<Writers>
+  readonly newFileId: () => Uint8Array
   /** Told of each cursor whose file is gone; false when no more can be held. */
   readonly gone: (cursor: Cursor) => boolean
 }
@@ -60,12 +61,27 @@ export class Pass {
   readonly #met = new Set<bigint>()
   readonly #displaced: Displaced[] = []
   readonly #refusals: number
+  readonly #known: KnownFiles
+  /** Files that `drops` wants to see. */
+  readonly #noted: ReadonlySet<bigint>
   #beyond: Beyond | undefined
 
   constructor(options: PassOptions) {
     this.#options = options
     this.#lane = options.lane
     this.#refusals = options.lane.refusals
+    this.#known = new KnownFiles(options.capture.cursors, options.lane.stream.name)
+    this.#noted = options.drops?.noted() ?? new Set()
+  }
+
+  /** Whether a regular file is what it was when it was read: `visit` would find nothing. For names in a scan's order. */
+  passesOver(key: PathKey, stats: BigIntStats): boolean {
+    if (this.#met.has(stats.ino) || this.#noted.has(stats.ino)) return false
+    const facts = factsOf(stats)
+    const cursor = this.#known.at(key)
+    if (!cursor || !sameInode(cursor.facts, facts) || !isUnchanged(this.#lane.stream.files, facts, cursor)) return false
+    this.#met.add(stats.ino)
+    return true
   }
 
   /** What is to be taken of a regular file seen at `name`; undefined: nothing, or not yet. */
@@ -223,7 +239,7 @@ export class Pass {
     const { holes, facts } = sighting
     const span = spanFrom(holes, position, facts.sizeBytes)
     if (holes.length > 0 && span.start >= span.end) return undefined
-    const fileId = this.#options.capture.randomBytes(fileIdBytes)
+    const fileId = this.#options.newFileId()
     return this.#hand(key, file, sighting, { fileId, start: startAt(span.start), endBytes: span.end })
   }
 
@@ -305,15 +321,17 @@ export class Pass {
     if (!moved) return
     const pace = new Pace()
     let isSure = this.#lane.isWatched
-    for (const cursor of this.#options.capture.cursors.all(this.#lane.stream.name)) {
+    const { cursors } = this.#options.capture
+    for (const { device, inode } of cursors.inodes(this.#lane.stream.name)) {
       const rest = pace.breathe()
       if (rest) await rest
-      const { inode, sizeBytes } = cursor.facts
       if (this.#met.has(inode) || moved.has(inode)) continue
       isSure ||= await this.#meetsAll()
-      if (!isSure || (!this.#met.has(inode) && !this.#settle(cursor, sizeBytes))) return
+      if (!isSure) return
+      const cursor = this.#met.has(inode) ? undefined : cursors.byInode(this.#lane.stream.name, device, inode)
+      if (cursor && !this.#settle(cursor, cursor.facts.sizeBytes)) return
     }
-    if (this.#lane.refusals === this.#refusals) this.#options.drops?.keepOnly(new Set([...this.#met, ...moved]))
+    if (this.#lane.refusals === this.#refusals) this.#options.drops?.keepOnly((inode) => this.#met.has(inode) || moved.has(inode))
   }
 
   /**

@@ -11,8 +11,8 @@ import type { Cursor } from './take.ts'
 
 /** The journal's part in reclaiming. */
 export interface ArrivedStore {
-  /** Versions of `whole` files that are complete at the destination, for which no cursor was dropped yet. */
-  arrivedVersions(stream: string): Cursor[]
+  /** Versions of `whole` files that are complete at the destination, for which no cursor was dropped yet, in pages. */
+  arrivedVersions(stream: string): Iterable<readonly Cursor[]>
   dropCursors(cursors: readonly Cursor[]): void
 }
 
@@ -44,22 +44,37 @@ export class Reclaim {
 
   async #reclaim(stream: Stream): Promise<void> {
     const { cursors, emit } = this.#options
-    const arrived = cursors.arrivedVersions(stream.name).filter((cursor) => !this.#kept.has(keyOf(cursor.fileId)))
-    const root = arrived.length > 0 ? realFolder(stream.folder) : undefined
-    if (typeof root !== 'string') return
+    let root: ReturnType<typeof realFolder> | undefined
+    const deleted = { files: 0, bytes: 0 }
+    try {
+      for (const page of cursors.arrivedVersions(stream.name)) {
+        root ??= realFolder(stream.folder)
+        if (typeof root !== 'string') return
+        const gone = await this.#remove(stream, root, page)
+        // Without its cursor nobody takes the file for lost. After a crash before this line, the next scan finds it gone.
+        if (gone.length > 0) cursors.dropCursors(gone)
+        deleted.files += gone.length
+        deleted.bytes += gone.reduce((sum, { offset }) => sum + offset, 0)
+      }
+    } finally {
+      if (deleted.files > 0) emit({ event: 'capture.reclaimed', stream: stream.name, ...deleted })
+    }
+  }
+
+  /** Returns the cursors of the files that were deleted. */
+  async #remove(stream: Stream, root: string, arrived: readonly Cursor[]): Promise<Cursor[]> {
     const pace = new Pace()
     const gone: Cursor[] = []
     for (const cursor of arrived) {
+      const id = keyOf(cursor.fileId)
+      if (this.#kept.has(id)) continue
       await pace.breathe()
       const found = remove(root, keyOf(cursor.path), cursor)
       if (found === 'deleted') gone.push(cursor)
-      else this.#kept.add(keyOf(cursor.fileId))
-      if (found !== 'deleted' && found !== 'changed') emit({ event: 'capture.not-reclaimed', stream: stream.name, errno: found.errno })
+      else this.#kept.add(id)
+      if (found !== 'deleted' && found !== 'changed') this.#options.emit({ event: 'capture.not-reclaimed', stream: stream.name, errno: found.errno })
     }
-    if (gone.length === 0) return
-    // Without its cursor nobody takes the file for lost. After a crash before this line, the next scan finds it gone.
-    cursors.dropCursors(gone)
-    emit({ event: 'capture.reclaimed', stream: stream.name, files: gone.length, bytes: gone.reduce((sum, { offset }) => sum + offset, 0) })
+    return gone
   }
 }
 

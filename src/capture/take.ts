@@ -42,6 +42,9 @@ export interface Cursor {
   readonly facts: FileFacts
 }
 
+/** As much of a cursor as tells whether its file is unchanged. */
+export type CursorState = Pick<Cursor, 'path' | 'base' | 'offset' | 'complete'> & { readonly facts: Omit<FileFacts, 'mode'> }
+
 /** How far the file on disk has been read. */
 export const positionOf = ({ base = 0, offset }: Pick<Cursor, 'base' | 'offset'>): number => base + offset
 

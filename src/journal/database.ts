@@ -29,6 +29,23 @@ const firstTables = `
   CREATE INDEX pack_state ON pack (state, queue, id);
 `
 
+/** A cursor is found by its file's inode, or path; a file id keeps its inode. */
+const cursorsByInode = `
+  ALTER TABLE cursor RENAME TO former;
+  CREATE TABLE cursor (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    stream TEXT NOT NULL, path BLOB NOT NULL, file_id BLOB NOT NULL, offset INTEGER NOT NULL, complete INTEGER NOT NULL,
+    head BLOB NOT NULL, tail BLOB NOT NULL, chunker_hash INTEGER NOT NULL, chunker_since INTEGER NOT NULL,
+    device INTEGER NOT NULL, inode INTEGER NOT NULL, size INTEGER NOT NULL, modified_us INTEGER NOT NULL,
+    changed_us INTEGER NOT NULL, mode INTEGER NOT NULL, pack INTEGER NOT NULL, base INTEGER NOT NULL DEFAULT 0
+  );
+  INSERT INTO cursor SELECT * FROM former ORDER BY id;
+  DROP TABLE former;
+  CREATE INDEX cursor_path ON cursor (stream, path);
+  CREATE INDEX cursor_inode ON cursor (stream, inode, device);
+  CREATE INDEX cursor_pack ON cursor (stream, pack);
+`
+
 /**
  * How each version of the tables comes from the one before; the first from nothing. A step that was released never
  * changes. A newer version than the last is refused.
@@ -41,6 +58,8 @@ const steps: readonly string[] = [
   'ALTER TABLE pack ADD COLUMN encrypted INTEGER NOT NULL DEFAULT 0;',
   // Where the cuts of a file of the same size were: looking for them is as quick.
   'DROP TABLE known_file;',
+  // File ids are random: keeping an index of them cost as much as all the rest of sealing many small files.
+  cursorsByInode,
 ]
 
 /** SQLite's primary result codes that mean something to us (sqlite.org/rescode.html). */

@@ -2,9 +2,12 @@ import type { SQLOutputValue } from 'node:sqlite'
 import type { Cursor } from '../capture/take.ts'
 import type { PackRow, PackState } from './journal.ts'
 
+/** Said so that the index serves: sent packs are never deleted, and most are. */
+export const isUnsent = "state IN ('sealed', 'stamped')"
+
 /** SQLite's integers have a sign; inodes and devices do not. */
 export const signed = (value: bigint): bigint => BigInt.asIntN(64, value)
-const unsigned = (value: SQLOutputValue | undefined): bigint => BigInt.asUintN(64, value as bigint)
+export const unsigned = (value: SQLOutputValue | undefined): bigint => BigInt.asUintN(64, value as bigint)
 
 /** From a row whose integers are bigint. */
 export function toCursor(row: Record<string, SQLOutputValue>): Cursor {

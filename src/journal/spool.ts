@@ -7,8 +7,9 @@ import { toHex } from '../pack/sha256.ts'
 
 /** Errors that mean "no room here now": the disk, a quota, or the largest file the disk takes. */
 const fullCodes = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
-/** Temporary files: a pack being built, and one that waits being encrypted meanwhile. */
-const temporaryNames = ['sealing.tmp', 'encrypting.tmp'] as const
+/** Temporary files: a pack being built while the one before is being sealed, and one that waits being encrypted meanwhile. */
+const temporaryNames = ['sealing.tmp', 'sealing-too.tmp', 'encrypting.tmp'] as const
+export type TemporaryName = (typeof temporaryNames)[number]
 const bodyPattern = /^[0-9a-f]{64}\.body$/
 
 /** A body being written. `commit` makes it durable under its hash; `discard` leaves nothing behind. */
@@ -56,7 +57,7 @@ export class Spool {
   }
 
   /** One of each name at a time; a leftover is overwritten. */
-  async create(temporaryName: (typeof temporaryNames)[number] = 'sealing.tmp'): Promise<SpoolFile> {
+  async create(temporaryName: TemporaryName = 'sealing.tmp'): Promise<SpoolFile> {
     const disk = this.#disk
     const temporary = join(this.folder, temporaryName)
     await this.#guard(() => this.#makeFolder())

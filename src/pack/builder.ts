@@ -147,11 +147,9 @@ export class PackBuilder {
 
   /** The block that the stream's next frame would stand in, and the frames that it may be made from. */
   async nextFrame(stream: Stream): Promise<{ readonly ordinal: number; readonly kept: readonly KeptFrame[] }> {
-    await this.#closeBlock()
+    await this.close()
     if (this.#inFlight.length >= this.#options.blocks.width) await this.#inFlight.shift()
-    const { past } = this.#options
-    const kept = this.#frames.get(stream.name) ?? (await past.frames(stream.name))
-    return { ordinal: this.#nextOrdinal(stream.name), kept }
+    return { ordinal: this.nextOrdinal(stream.name), kept: await this.frames(stream.name) }
   }
 
   /** Stores a frame, in the block that `nextFrame` told. */
@@ -182,7 +180,7 @@ export class PackBuilder {
     const stored = this.#stored.get(key)
     if (stored !== undefined) return this.#reference(stored)
     if (this.#external.has(key) || this.#options.past.hasChunk(hash)) return this.#reference(this.#externalIndex(key, hash, bytes.length))
-    if (this.#block && (this.#block.stream !== stream || this.#block.bytes + bytes.length > maxBlockBytes)) await this.#closeBlock()
+    if (this.#block && (this.#block.stream !== stream || this.#block.bytes + bytes.length > maxBlockBytes)) await this.close()
     this.#block ??= { stream, raw: this.#options.blocks.slabs.take(), bytes: 0, chunks: [] }
     this.#block.raw.set(bytes, this.#block.bytes)
     this.#block.bytes += bytes.length
@@ -218,17 +216,27 @@ export class PackBuilder {
     }
   }
 
-  #nextOrdinal(stream: string): number {
+  /** Of the stream's next block; like what follows, good for a pack behind this one once this one is closed. */
+  nextOrdinal(stream: string): number {
     return this.#ordinals.get(stream) ?? this.#options.past.nextOrdinal(stream)
   }
 
+  lineage(stream: string): Lineage | undefined {
+    return this.#lineages.get(stream) ?? this.#options.past.lineage(stream)
+  }
+
+  async frames(stream: string): Promise<readonly KeptFrame[]> {
+    return this.#frames.get(stream) ?? (await this.#options.past.frames(stream))
+  }
+
   #takeOrdinal(stream: string): number {
-    const ordinal = this.#nextOrdinal(stream)
+    const ordinal = this.nextOrdinal(stream)
     this.#ordinals.set(stream, ordinal + 1)
     return ordinal
   }
 
-  async #closeBlock(): Promise<void> {
+  /** Ends the open block: what follows goes into another. */
+  async close(): Promise<void> {
     const block = this.#block
     if (!block) return
     this.#block = undefined
@@ -236,8 +244,8 @@ export class PackBuilder {
     const raw = block.raw.subarray(0, block.bytes)
     const ordinal = this.#takeOrdinal(name)
     if (this.#inFlight.length >= this.#options.blocks.width) await this.#inFlight.shift()
-    const { past, blocks } = this.#options
-    const { lineage, content, model, packed } = await blocks.code(name, raw, this.#lineages.get(name) ?? past.lineage(name))
+    const { blocks } = this.#options
+    const { lineage, content, model, packed } = await blocks.code(name, raw, this.lineage(name))
     if (content) {
       this.#lineages.set(name, {
         ordinal, depth: lineage ? lineage.depth + 1 : 0, chainBytes: (lineage?.chainBytes ?? 0) + raw.length,
@@ -272,7 +280,7 @@ export class PackBuilder {
 
   /** Closes the body: everything is written when this resolves. The builder is used up. */
   async finish(sealedAt: number): Promise<BuiltBody> {
-    await this.#closeBlock()
+    await this.close()
     await this.#writing
     const { past, zstd } = this.#options
     const first = (run: ChunkRun): number => (run.first >= 0 ? run.first : this.#storedHashes.length - 1 - run.first)

@@ -2,7 +2,7 @@ import type { Cursor, FileTake, Fingerprint } from '../capture/take.ts'
 import type { Codec } from '../compress/codec.ts'
 import type { Journal } from '../journal/journal.ts'
 import type { Lineages } from '../journal/lineages.ts'
-import type { Spool, SpoolFile } from '../journal/spool.ts'
+import type { Spool, SpoolFile, TemporaryName } from '../journal/spool.ts'
 import type { Emit } from '../observe/events.ts'
 import type { Workers } from '../workers/workers.ts'
 import type { ChunkerState } from './chunker.ts'
@@ -48,6 +48,8 @@ export interface PackEffort {
   readonly isBulk: boolean
 }
 
+/** Of a pack: all of them are noted in one transaction, which holds the main thread. */
+const maxFiles = 1000
 /** Of a pack of much at a time, in normal ones: sealing costs some 20 ms, in which half the machine waits. */
 const bulkPackFactor = 4
 
@@ -76,9 +78,16 @@ interface Draft {
   readonly chunkKey: Uint8Array | undefined
   readonly builder: PackBuilder
   readonly file: SpoolFile
+  readonly temporaryName: TemporaryName
   /** Stands before the file where packs are encrypted. */
   readonly age: AgeWriter | undefined
+  /** The one before, until that is sealed. */
+  readonly behind: { draft: Draft | undefined }
+  /** The journal has it. */
+  isSealed: boolean
   readonly cursors: Cursor[]
+  /** Capture has let go of them, and until this is sealed no pack holds all of them. */
+  readonly files: Pick<FileTake, 'stream' | 'path'>[]
 }
 
 /** Turns capture files into sealed packs in the spool, one queue at a time. */
@@ -104,12 +113,13 @@ export class Packer {
         await run.file(open)
       }
       await run.seal()
+      await run.sealed()
     } catch (error) {
+      await run.end()
       run.giveBack()
       throw error
-    } finally {
-      await run.end()
     }
+    await run.end()
   }
 }
 
@@ -139,8 +149,10 @@ class PackRun {
   #sealBytes: number
   #takenBytes = 0
   #draft: Draft | undefined
-  /** Capture has let go of them, and no sealed pack holds all of them yet. */
-  #unsealed: Pick<FileTake, 'stream' | 'path'>[] = []
+  /** The pack before, which is made durable while this one is built. */
+  #sealing: { readonly draft: Draft; readonly done: Promise<void> } | undefined
+  /** Files of drafts that came to nothing. */
+  readonly #unsealed: Pick<FileTake, 'stream' | 'path'>[] = []
 
   constructor(options: PackerOptions, coders: Coders, queue: string, callbacks: PackCallbacks) {
     this.#options = options
@@ -160,21 +172,28 @@ class PackRun {
     this.#sealBytes = effort.isBulk ? sealBytes * bulkPackFactor : sealBytes
   }
 
+  /** After `end`. */
   giveBack(): void {
     for (const take of this.#unsealed) this.#callbacks.onUnsealed?.(take)
   }
 
   async end(): Promise<void> {
-    const draft = this.#draft
+    const drafts = [this.#sealing?.draft, this.#draft]
     this.#draft = undefined
-    await draft?.builder.settled()
-    await draft?.file.discard()
+    await this.sealed().catch(() => undefined)
+    for (const draft of drafts) {
+      if (!draft || draft.isSealed) continue
+      this.#unsealed.push(...draft.files)
+      await draft.builder.settled()
+      await draft.file.discard()
+    }
   }
 
-  #epoch(): Uint8Array {
+  async #epoch(): Promise<Uint8Array> {
     const { journal, now, epochMs, randomBytes } = this.#options
     const current = journal.epoch(this.#queue)
     if (current && Math.abs(now() - current.startedAt) < epochMs) return current.id
+    await this.sealed()
     const id = randomBytes(epochBytes)
     journal.beginEpoch(this.#queue, id, now())
     return id
@@ -189,14 +208,18 @@ class PackRun {
 
   async #newDraft(): Promise<Draft> {
     const { journal, spool, lineages, zstd, sealer } = this.#options
-    const epoch = this.#epoch()
-    const sealNumber = journal.nextSealNumber()
+    const epoch = await this.#epoch()
+    const last = this.#sealing?.draft
+    const sealNumber = last ? last.sealNumber + 1 : journal.nextSealNumber()
     const chunkKey = sealer?.chunkKey(epoch)
-    const file = await spool.create()
+    const temporaryName = last?.temporaryName === 'sealing.tmp' ? 'sealing-too.tmp' : 'sealing.tmp'
+    const file = await spool.create(temporaryName)
     const age = await sealer?.begin((bytes) => file.write(bytes)).catch(async (error: unknown) => {
       await file.discard()
       throw error
     })
+    const behind = { draft: last }
+    const before = (): PackBuilder | undefined => (behind.draft?.isSealed === false ? behind.draft.builder : undefined)
     const builder = new PackBuilder({
       zstd,
       blocks: this.#coders.blocks,
@@ -205,13 +228,14 @@ class PackRun {
         epoch,
         ...(chunkKey && { chunkKey }),
         sealNumber,
-        hasChunk: (hash) => journal.hasChunk(epoch, hash),
-        nextOrdinal: (stream) => journal.nextOrdinal(epoch, stream),
-        lineage: (stream) => lineages.get(epoch, stream),
-        frames: (stream) => lineages.frames(epoch, stream, journal.nextOrdinal(epoch, stream)),
+        // What the journal does not know yet is asked of the pack that is being sealed.
+        hasChunk: (hash) => before()?.knows(hash) ?? journal.hasChunk(epoch, hash),
+        nextOrdinal: (stream) => before()?.nextOrdinal(stream) ?? journal.nextOrdinal(epoch, stream),
+        lineage: (stream) => (before() ? before()?.lineage(stream) : lineages.get(epoch, stream)),
+        frames: (stream) => before()?.frames(stream) ?? lineages.frames(epoch, stream, journal.nextOrdinal(epoch, stream)),
       },
     })
-    return { epoch, sealNumber, chunkKey, builder, file, age, cursors: [] }
+    return { epoch, sealNumber, chunkKey, builder, file, temporaryName, age, cursors: [], files: [], behind, isSealed: false }
   }
 
   async file(take: FileTake): Promise<void> {
@@ -266,13 +290,14 @@ class PackRun {
   }
 
   #full(): boolean {
-    const builder = this.#draft?.builder
-    return builder !== undefined && (builder.bytes >= this.#sealBytes || builder.manifestFull)
+    if (!this.#draft) return false
+    const { builder, cursors } = this.#draft
+    return builder.bytes >= this.#sealBytes || builder.manifestFull || cursors.length >= maxFiles
   }
 
   #begin(take: FileTake, offset: number): void {
     const { stream, path } = take
-    this.#unsealed.push({ stream, path })
+    this.#draft?.files.push({ stream, path })
     const { mode, modifiedUs } = take.facts
     this.#draft?.builder.beginEntry(take.stream, { path: take.path, fileId: take.fileId, mode, modifiedUs, offset })
   }
@@ -303,17 +328,36 @@ class PackRun {
     this.#draft?.cursors.push(cursorOf(take, offset, complete, take.fingerprint(), state))
   }
 
-  /** Seals the draft: spool file durable and named, then one transaction. Until that transaction nothing has happened. */
+  /**
+   * Seals the draft: spool file durable and named, then one transaction. Until that transaction nothing has happened. What
+   * takes time goes on behind the next draft; `sealed` waits for it.
+   */
   async seal(): Promise<void> {
+    await this.sealed()
     const draft = this.#draft
     if (!draft) return
+    draft.behind.draft = undefined
     if (draft.builder.empty) return this.end()
+    // What the next draft builds on is settled with this.
+    await draft.builder.close()
+    this.#draft = undefined
+    const done = this.#finish(draft)
+    done.catch(() => undefined) // thrown where it is awaited
+    this.#sealing = { draft, done }
+  }
+
+  /** Until what was to be sealed is. Throws why it is not. */
+  async sealed(): Promise<void> {
+    await this.#sealing?.done
+    this.#sealing = undefined
+  }
+
+  async #finish(draft: Draft): Promise<void> {
     const { journal, spool, lineages, now, emit } = this.#options
     const sealedAt = now()
     const body = await draft.builder.finish(sealedAt)
     const { bodyHash, bodyBytes } = (await draft.age?.finish()) ?? body
     await draft.file.commit(bodyHash)
-    this.#draft = undefined
     const { rawBytes, newBytes, streams, chunks, ordinals } = body
     try {
       if (this.#callbacks.maySeal?.() === false) throw new SluiceError('aborted', 'a pause that drops captures began')
@@ -326,9 +370,9 @@ class PackRun {
       await spool.remove(bodyHash)
       throw error
     }
-    this.#unsealed = []
     for (const [stream, lineage] of body.lineages) lineages.set(draft.epoch, stream, lineage)
     for (const [stream, frames] of body.frames) lineages.setFrames(draft.epoch, stream, frames)
+    draft.isSealed = true
     emit({ event: 'pack.sealed', pack: toHex(bodyHash).slice(0, 12), rawBytes, newBytes, packBytes: bodyBytes })
     await this.#callbacks.onSealed?.()
   }

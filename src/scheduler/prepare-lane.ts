@@ -1,14 +1,17 @@
+import type { Cursor } from '../capture/take.ts'
 import type { PackEffort } from '../pack/packer.ts'
 import type { Decision } from './gate.ts'
 import type { Queue } from './queues.ts'
 import type { FaultCode } from './reasons.ts'
 import type { ServiceParts } from './service.ts'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { SluiceError } from '../observe/error.ts'
 import { gentleRest } from './gentle.ts'
 
 /** How often a whole pass takes files again that changed while it read them. */
 const maxPasses = 3
+/** Cursors that are dropped in one transaction: some 10 ms. */
+const dropsPerCommit = 500
 
 /** What the prepare lane needs to know of the last tick and of the other lane. */
 export interface PrepareView {
@@ -92,7 +95,7 @@ export class PrepareLane {
   }
 
   async #run(queues: readonly Queue[], signal: AbortSignal): Promise<void> {
-    const { capture, packer, journal, reclaim, onProgress, monotonic } = this.#parts
+    const { capture, packer, reclaim, onProgress, monotonic } = this.#parts
     const asItStands = this.#wholePass
     const pause = (ms: number): Promise<void> => sleep(ms, undefined, { signal }).catch(() => undefined)
     await reclaim.run()
@@ -111,10 +114,18 @@ export class PrepareLane {
         onRead: (bytes) => onProgress?.({ readBytes: bytes }),
         onSealed: () => this.#afterSeal(signal),
       })
-      journal.dropCursors(capture.gone())
+      await this.#forget(capture.gone())
     }
     this.#view.clear(['spool-full', 'state-full', 'state-unusable', 'encryption-failed'])
     this.#wholePass &&= ++this.#passes < maxPasses && capture.pending().length > 0
+  }
+
+  /** In pieces, so that many files that were deleted do not hold the loop. A crash in between finds the rest gone again. */
+  async #forget(gone: readonly Cursor[]): Promise<void> {
+    for (let at = 0; at < gone.length; at += dropsPerCommit) {
+      this.#parts.journal.dropCursors(gone.slice(at, at + dropsPerCommit))
+      await setImmediate()
+    }
   }
 
   /** Lets sending begin with what was sealed. */

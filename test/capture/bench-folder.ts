@@ -54,9 +54,9 @@ export class Bench implements AsyncDisposable {
       emit: (event) => this.events.push(event),
       now: () => Date.now() + this.skewMs,
       randomBytes: (length) => {
-        const id = Buffer.alloc(length)
-        id.writeUInt32BE(++this.#ids)
-        return id
+        const ids = Buffer.alloc(length)
+        for (let at = 0; at < length; at += 8) ids.writeUInt32BE(++this.#ids, at)
+        return ids
       },
       onPending: () => {
         this.onNews()

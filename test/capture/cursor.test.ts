@@ -1,5 +1,6 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { decide, type Sighting } from '../../src/capture/cursor.ts'
+import { decide, isUnchanged, type Sighting } from '../../src/capture/cursor.ts'
 import type { Cursor, FileFacts } from '../../src/capture/take.ts'
 import { chunkerStart } from '../../src/pack/chunker.ts'
 
@@ -67,4 +68,15 @@ describe('a whole file', () => {
     ['with another inode is replaced', {}, { path: other }, undefined, { kind: 'begin', because: 'replaced', former: other }],
   ]
   test.each(cases)('%s', (...row) => check('whole', row))
+})
+
+test('in short, a file is unchanged exactly when the whole rule says so', () => {
+  const number = fc.integer({ min: 0, max: 2 })
+  const seenFacts = fc.record({ sizeBytes: number, modifiedUs: number, changedUs: number })
+  const known = fc.record({ base: number, offset: number, complete: fc.boolean(), facts: seenFacts })
+  fc.assert(fc.property(fc.constantFrom('append', 'whole'), seenFacts, known, (kind, seen, changes) => {
+    const byInode = cursor(changes)
+    const sighting = { kind, facts: { ...facts, ...seen }, isHere: () => true, byInode, byPath: undefined, holes: [] }
+    expect(isUnchanged(kind, sighting.facts, byInode)).toBe(decide(sighting).kind === 'unchanged')
+  }), { numRuns: 2_000 })
 })

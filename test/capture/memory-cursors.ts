@@ -1,5 +1,5 @@
 import type { CursorStore } from '../../src/capture/collect.ts'
-import type { Cursor } from '../../src/capture/take.ts'
+import type { Cursor, CursorState, FileFacts } from '../../src/capture/take.ts'
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 
@@ -8,6 +8,7 @@ export class MemoryCursors implements CursorStore {
   readonly #byFile = new Map<string, Cursor>()
   readonly #byPath = new Map<string, string[]>()
   readonly #byInode = new Map<string, string>()
+  #sorted: Cursor[] | undefined
   lookups = 0
 
   byPath(stream: string, path: Uint8Array): Cursor | undefined {
@@ -22,11 +23,20 @@ export class MemoryCursors implements CursorStore {
     return file === undefined ? undefined : this.#byFile.get(file)
   }
 
-  *all(stream: string): Iterable<Cursor> {
-    for (const cursor of this.#byFile.values()) if (cursor.stream === stream) yield cursor
+  fromPath(stream: string, path: Uint8Array, limit: number): readonly CursorState[] {
+    this.lookups += 1
+    this.#sorted ??= [...this.#byFile.values()].sort((a, b) => Buffer.compare(a.path, b.path))
+    const mine = this.#sorted.filter((cursor) => cursor.stream === stream)
+    const first = mine.findIndex((cursor) => Buffer.compare(cursor.path, path) >= 0)
+    return first < 0 ? [] : mine.slice(first, first + limit)
+  }
+
+  *inodes(stream: string): Iterable<Pick<FileFacts, 'device' | 'inode'>> {
+    for (const cursor of this.#byFile.values()) if (cursor.stream === stream) yield cursor.facts
   }
 
   put(cursor: Cursor): void {
+    this.#sorted = undefined
     const sameInode = this.#byInode.get(inodeKey(cursor))
     for (const file of [fileKey(cursor), sameInode]) {
       const old = file === undefined ? undefined : this.#byFile.get(file)
@@ -38,6 +48,7 @@ export class MemoryCursors implements CursorStore {
   }
 
   drop(cursor: Cursor): void {
+    this.#sorted = undefined
     const file = fileKey(cursor)
     const stored = this.#byFile.get(file)
     if (!stored) return

@@ -4,6 +4,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { Ledger } from '../../src/budget/ledger.ts'
 import { openDatabase } from '../../src/journal/database.ts'
 import { Journal } from '../../src/journal/journal.ts'
+import { plain } from '../plain.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 
 /** The tables as version 1 made them. Never change this text: states in the field have them. */
@@ -50,6 +51,7 @@ async function oldJournal(): Promise<string> {
   const db = new DatabaseSync(path)
   db.exec(`PRAGMA journal_mode = WAL; ${version1}
     INSERT INTO meta VALUES ('device', 'laptop'), ('head-seq', '3'), ('head-hash', 'abcd');
+    INSERT INTO cursor VALUES (7, 'mail', x'61', x'0102030405060708', 20, 1, x'aa', x'bb', 1, 2, 8, 9, 30, 40, 50, 420, 4);
     INSERT INTO pack VALUES (4, 'any', 'sealed', x'11', 100, 1000, 900, ${now}, NULL, NULL, NULL);
     INSERT INTO ledger VALUES (1, ${now}, 'any', 'p1', 500, 400), (2, ${now + 1}, 'any', 'p2', 300, NULL);`)
   db.close()
@@ -63,9 +65,14 @@ function shapeOf(db: DatabaseSync): unknown[] {
   return JSON.parse(JSON.stringify([names, columns, db.prepare('PRAGMA user_version').get()])) as unknown[]
 }
 
-test('a journal of version 1 opens and keeps its packs, its head and every byte of its ledger', async () => {
+test('a journal of version 1 opens and keeps its packs, its head, its cursors and every byte of its ledger', async () => {
   using journal = new Journal(await oldJournal())
   const ledger = new Ledger(journal)
+  expect(plain(journal.byInode('mail', 8n, 9n))).toEqual(plain({
+    stream: 'mail', path: Buffer.from('a'), fileId: Buffer.from('0102030405060708', 'hex'), offset: 20, complete: true,
+    fingerprint: { head: Buffer.of(0xaa), tail: Buffer.of(0xbb) }, chunker: { hash: 1, sinceBoundary: 2 },
+    facts: { device: 8n, inode: 9n, sizeBytes: 30, modifiedUs: 40, changedUs: 50, mode: 0o644 },
+  }))
   expect(journal.head()?.seq).toBe(3)
   expect(journal.unsent().map(({ id }) => id)).toEqual([4])
   expect(ledger.usedSince(now)).toBe(700)

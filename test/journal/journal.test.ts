@@ -76,7 +76,7 @@ describe('cursors', () => {
     same(journal.byPath('pointer', Buffer.from('log')), old)
     set(journal, { ...old!, offset: 20 })
     expect(journal.byPath('pointer', Buffer.from('log'))?.offset).toBe(20)
-    expect([...journal.all('pointer')].length).toBe(1)
+    expect([...journal.inodes('pointer')].length).toBe(1)
   })
 
   test('what takes the inode of another replaces its cursor', async () => {
@@ -84,7 +84,25 @@ describe('cursors', () => {
     set(journal, cursor('a', { inode: 5n }), cursor('b', { inode: 5n }), cursor('c', { inode: 5n, stream: 'screens' }))
     expect(journal.byPath('pointer', Buffer.from('a'))).toBeUndefined()
     same(journal.byInode('pointer', 7n, 5n), cursor('b', { inode: 5n }))
-    expect([...journal.all('screens')].length).toBe(1)
+    expect([...journal.inodes('screens')].length).toBe(1)
+  })
+
+  test('a file keeps one cursor when its device is numbered anew', async () => {
+    const journal = await newJournal()
+    set(journal, cursor('a', { inode: 5n }))
+    set(journal, cursor('a', { inode: 5n, device: 8n }))
+    expect([...journal.inodes('pointer')]).toEqual([{ device: 8n, inode: 5n }])
+  })
+
+  test('from a path on they come in the order of the paths’ bytes, of one path the latest last', async () => {
+    const journal = await newJournal()
+    const paths = ['b', 'a/b', 'a', '\xff', 'a.b', 'b'].map((path) => Buffer.from(path, 'latin1'))
+    set(journal, ...paths.map((path, index) => cursor(String(index), { path, base: index })), cursor('else', { stream: 'screens' }))
+    const seen = (from: string, limit: number) => journal.fromPath('pointer', Buffer.from(from), limit).map(({ path, base }) => [Buffer.from(path).toString('latin1'), base])
+    expect(seen('', 10)).toEqual([['a', 2], ['a.b', 4], ['a/b', 1], ['b', 0], ['b', 5], ['\xff', 3]])
+    expect(seen('a.', 2)).toEqual([['a.b', 4], ['a/b', 1]])
+    const [first] = journal.fromPath('pointer', Buffer.from('a'), 1)
+    expect(plain(journal.byPath('pointer', Buffer.from('a')))).toMatchObject(plain({ ...first, facts: first?.facts }) as object)
   })
 
   test('paging hands out each once while cursors change, go and come', async () => {
@@ -92,8 +110,8 @@ describe('cursors', () => {
     const ids = Array.from({ length: 2500 }, (_, index) => `file ${index}`)
     set(journal, ...ids.map((id) => cursor(id)))
     const seen = new Map<string, number>()
-    for (const { path } of journal.all('pointer')) {
-      const id = Buffer.from(path).toString()
+    for (const { device, inode } of journal.inodes('pointer')) {
+      const id = Buffer.from(journal.byInode('pointer', device, inode)?.path ?? []).toString()
       seen.set(id, (seen.get(id) ?? 0) + 1)
       if (seen.size % 100 === 0) set(journal, cursor(id, { offset: 99 }))
       if (seen.size === 1200) journal.dropCursors([cursor('gone')])
@@ -104,7 +122,7 @@ describe('cursors', () => {
 
   test('of whole versions have arrived when the pack with their end has, and every pack sealed before it', async () => {
     const journal = await newJournal()
-    const arrived = () => journal.arrivedVersions('screens').map(({ path }) => Buffer.from(path).toString()).sort()
+    const arrived = () => [...journal.arrivedVersions('screens')].flat().map(({ path }) => Buffer.from(path).toString()).sort()
     const whole = (id: string, rest: Parameters<typeof cursor>[1] = {}) => cursor(id, { stream: 'screens', complete: true, ...rest })
     set(journal, whole('before'), whole('part', { complete: false }), cursor('other', { complete: true }))
     journal.commitSeal(seal(1, { cursors: [whole('one')] }))
@@ -117,6 +135,20 @@ describe('cursors', () => {
     expect(arrived()).toEqual(['before', 'one', 'two'])
     journal.commitSeal(seal(3, { cursors: [whole('one', { offset: 12 })] }))
     expect(arrived()).toEqual(['before', 'two'])
+  })
+
+  test('whole versions that arrived come each once, in pages, while those of a page are dropped', async () => {
+    const journal = await newJournal()
+    const ids = Array.from({ length: 1200 }, (_, index) => `file ${index}`)
+    set(journal, ...ids.map((id) => cursor(id, { complete: true })))
+    const pages: string[][] = []
+    for (const page of journal.arrivedVersions('pointer')) {
+      pages.push(page.map(({ path }) => Buffer.from(path).toString()))
+      if (pages.length < 3) journal.dropCursors(page)
+    }
+    expect(pages.length).toBeGreaterThan(2)
+    expect(pages.flat()).toEqual(ids)
+    expect([...journal.inodes('pointer')]).toHaveLength(pages.slice(2).flat().length)
   })
 })
 
@@ -211,8 +243,8 @@ describe('packs', () => {
     sealOf(6, 'pointer', ['pointer'], cursor('moved on', { offset: 30 }))
     expect(journal.dropLost([{ id: 3, queue: 'any' }]).map(({ id }) => id)).toEqual([3, 5])
     expect(journal.unsent().map(({ id }) => id)).toEqual([2, 4, 6])
-    expect([...journal.all('pointer')].map(({ path }) => Buffer.from(path).toString()).sort()).toEqual(['arrived', 'waits'])
-    expect([...journal.all('screens')].length).toBe(1)
+    expect(journal.fromPath('pointer', Buffer.of(), 10).map(({ path }) => Buffer.from(path).toString())).toEqual(['arrived', 'waits'])
+    expect([...journal.inodes('screens')].length).toBe(1)
     expect([journal.epoch('any'), journal.hasChunk(epochOf('any'), hashOf('1'))]).toEqual([undefined, false])
     expect([journal.epoch('free')?.startedAt, journal.hasChunk(epochOf('free'), hashOf('4'))]).toEqual([1, true])
   })
@@ -242,7 +274,7 @@ describe('packs', () => {
     journal.stamped()
     journal.nextOf('any')
     journal.nextSealNumber()
-    journal.arrivedVersions('pointer')
+    expect([...journal.arrivedVersions('pointer')]).toEqual([])
     expect(asked.size).toBeGreaterThan(6)
     const plans = [...asked].flatMap((sql) => prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...Array<null>((sql.match(/\?/g) ?? []).length).fill(null)))
     expect(plans.map(({ detail }) => String(detail)).filter((detail) => /^SCAN (pack|cursor)/.test(detail))).toEqual([])
