@@ -2,11 +2,13 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { measureLimits } from './lib/limits.ts'
-import type { Limit } from './lib/limits.ts'
+import type { Limits } from './lib/limits.ts'
+import { loopLine, type LoopDelay } from './lib/loop-delay.ts'
 import { hasGnuTime } from './lib/measure.ts'
 import type { Totals } from './lib/measure.ts'
 import { generateMixedFiles, generateSingleFile } from './lib/mixed-files.ts'
-import { chooseContenders, contenders } from './lib/peers.ts'
+import { median } from './lib/median.ts'
+import { chooseContenders, onceContenders } from './lib/peers.ts'
 import type { Contender } from './lib/peers.ts'
 import {
   commonOptions, openWorkFolder, parseCount, parseSize, progress, runProgram, say, settleDisk, writeResults,
@@ -35,6 +37,7 @@ export interface BulkOptions {
 interface Run extends Totals {
   readonly storedBytes: number
   readonly verified: string
+  readonly loopDelay?: LoopDelay
 }
 
 interface Row {
@@ -53,7 +56,7 @@ const streams: readonly StreamConfig[] = [{ name: 'files', folder: '.', files: '
 export async function bulk(options: BulkOptions): Promise<void> {
   const { sizeBytes, rounds, single } = options
   const only = options.only ?? (single ? 'sluice' : 'sluice,restic,borg-3')
-  const { chosen, versions, missing } = await chooseContenders(contenders(streams), only)
+  const { chosen, versions, missing } = await chooseContenders(onceContenders(streams), only)
   for (const line of missing) say(line)
   if (!hasGnuTime) say('no peak memory column: apt-get install time')
   using work = openWorkFolder(options.keep)
@@ -80,15 +83,17 @@ export async function bulk(options: BulkOptions): Promise<void> {
   const rows = chosen.flatMap(({ name }) => summarise(name, sizeBytes, runs.get(name) ?? []))
   print(options, rows, limits)
   for (const line of failures) say(line)
-  writeResults(single ? 'single' : 'bulk', versions, { sizeBytes, rounds, level: options.level, limits, rows })
+  writeResults(single ? 'single' : 'bulk', versions, {
+    sizeBytes, rounds, level: options.level, limits, shareOfLimit: shareOfLimit(rows, limits), rows,
+  })
   if (failures.length > 0) process.exitCode = 1
 }
 
 /** Writes the source files; the limits come first, so that they warm the page cache for every contender alike. */
-async function prepare(source: string, { sizeBytes, level, single }: BulkOptions): Promise<Limit[]> {
+async function prepare(source: string, { sizeBytes, level, single }: BulkOptions): Promise<Limits | undefined> {
   if (single) {
     generateSingleFile(join(source, 'single.bin'), sizeBytes)
-    return []
+    return undefined
   }
   const mixed = await generateMixedFiles(source, sizeBytes)
   const shares = Object.entries(mixed.bytesOf).map(([kind, bytes]) => `${kind} ${megabytes(bytes)} MB`)
@@ -106,8 +111,9 @@ async function firstUpload(contender: Contender, source: string, work: string, k
   const { cpuSeconds, wallSeconds, peakRssBytes } = await job.run()
   const storedBytes = await job.storedBytes()
   const verified = await job.verify()
+  const loopDelay = job.loopDelay?.()
   if (!keep) await rm(work, { recursive: true })
-  return { cpuSeconds, wallSeconds, peakRssBytes, storedBytes, verified }
+  return { cpuSeconds, wallSeconds, peakRssBytes, storedBytes, verified, ...(loopDelay && { loopDelay }) }
 }
 
 /** Medians, each figure by itself: a neighbour's burst of work in one round does not count. */
@@ -125,14 +131,15 @@ function summarise(name: string, sizeBytes: number, runs: readonly Run[]): Row[]
   }]
 }
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  const middle = sorted.length / 2
-  return ((sorted[Math.ceil(middle) - 1] ?? 0) + (sorted[Math.floor(middle)] ?? 0)) / 2
+const ownOf = (rows: readonly Row[]): Row | undefined => rows.find(({ name }) => name === 'sluice')
+
+function shareOfLimit(rows: readonly Row[], limits: Limits | undefined): number | undefined {
+  const own = ownOf(rows)
+  return own && limits && own.bytesPerSecond / limits.togetherBytesPerSecond
 }
 
-function print({ sizeBytes, rounds }: BulkOptions, rows: readonly Row[], limits: readonly Limit[]): void {
-  const own = rows.find(({ name }) => name === 'sluice')
+function print({ sizeBytes, rounds, level }: BulkOptions, rows: readonly Row[], limits: Limits | undefined): void {
+  const own = ownOf(rows)
   say(`\nFirst upload of ${megabytes(sizeBytes)} MB to a folder, ${rounds === 1 ? 'one round' : `median of ${rounds} rounds`}\n`)
   say(table(
     ['', 'MB/s', 'CPU s', 'peak MB', 'stored MB', 'MB/s /own', 'CPU/own', 'stored/own'],
@@ -147,14 +154,18 @@ function print({ sizeBytes, rounds }: BulkOptions, rows: readonly Row[], limits:
       ratio(row.storedBytes, own?.storedBytes),
     ]),
   ))
-  if (limits.length > 0) {
+  if (limits) {
     say('\nLimits of this machine on the same bytes\n')
-    say(table(['', 'MB/s', 'CPU s', 'out MB'], limits.map(({ name, bytesPerSecond, cpuSeconds, outBytes }) => [
+    say(table(['', 'MB/s', 'CPU s', 'out MB'], limits.kernels.map(({ name, bytesPerSecond, cpuSeconds, outBytes }) => [
       name, megabytes(bytesPerSecond), fixed(cpuSeconds, 2), outBytes === 0 ? '' : megabytes(outBytes),
     ])))
+    const share = shareOfLimit(rows, limits)
+    say(`\nlimit of the kernels on 2 cores (SHA-256, gear, zstd ${level}): ${megabytes(limits.togetherBytesPerSecond)} MB/s`
+      + (share === undefined ? '' : `; Sluice reached ${fixed(share, 2)} of it`))
   }
   say('')
   for (const { name, verified } of rows) say(`${name}: ${verified}`)
+  for (const { loopDelay } of own?.runs ?? []) if (loopDelay) say(loopLine('sluice', loopDelay))
 }
 
 if (import.meta.main) {

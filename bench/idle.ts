@@ -1,29 +1,30 @@
-import { spawn } from 'node:child_process'
-import type { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { measureOk } from './lib/measure.ts'
-import { readProcess } from './lib/procfs.ts'
-import type { ProcessReading } from './lib/procfs.ts'
+import { loopLine, loopProbe, type LoopDelay } from './lib/loop-delay.ts'
+import { chooseContenders } from './lib/peers.ts'
 import { commonOptions, openWorkFolder, parseCount, progress, runProgram, say, writeResults } from './lib/program.ts'
-import { jsonLines, seededRandom } from './lib/random.ts'
-import { sluiceArgv, sluiceVersion, writeSluiceConfig } from './lib/sluice.ts'
-import { fixed, megabytes, table, whole } from './lib/table.ts'
+import { untilAtRest, type Running } from './lib/running.ts'
+import { restOf, startSluice } from './lib/sluice-service.ts'
+import { runOnce, sluiceInstalled, writeSluiceConfig, type SluicePlaces } from './lib/sluice.ts'
+import { generateSmallFiles } from './lib/small-files.ts'
+import { startSyncthing, syncthing } from './lib/syncthing.ts'
+import { fixed, megabytes, ratio, table, whole } from './lib/table.ts'
 
-const usage = `node bench/idle.ts [--seconds 60] [--files 10000] [--sensors] [--keep]
+const usage = `node bench/idle.ts [--seconds 60] [--files 10000] [--sensors] [--only NAMES] [--keep]
 
 What a running service uses while nothing happens: CPU, context switches, memory,
-with the files already sent and watched. --sensors: read the machine's real power
-and network conditions instead of fixed ones.`
+with the files already sent and watched; beside it, at the same time, syncthing.
+--sensors: read the machine's real power and network conditions instead of
+fixed ones. NAMES: sluice, syncthing.`
 
 export interface IdleOptions {
   readonly seconds: number
   readonly files: number
   /** Real sensors instead of conditions fixed in the config. */
   readonly sensors: boolean
+  readonly only: string | undefined
   readonly keep: boolean
 }
 
@@ -34,105 +35,138 @@ const folders = 20
 /** Noticing a file takes some milliseconds; an idle service uses about a hundredth of one in the same time. */
 const reactionCpuMs = 1
 const reactionMs = 10_000
-const settleWindowMs = 5_000
-/** A service that has not come to rest by then is measured as it is, and the output says so. */
-const settleLimitMs = 180_000
+/** At rest: no more than one step of what the kernel tells; some programs never rest quite. */
+const rest = { cpuMs: 10, windowMs: 5000, limitMs: 180_000 }
+const peerRest = { ...rest, cpuMs: 50 }
 
-/** Measures an idle service, prints the table, and writes `bench/out/idle.json`. */
+/** What one program used. */
+interface Used {
+  readonly name: string
+  readonly settled: boolean
+  readonly cpuMs: number
+  readonly threadCpuMs: number
+  readonly contextSwitches: number
+  readonly rssBytes: number
+  readonly processes: number
+  readonly threads: number
+}
+
+export interface MeasuredIdle {
+  readonly versions: Readonly<Record<string, string>>
+  readonly used: readonly Used[]
+  /** Whether Sluice stirs when a file comes: a service that watches nothing is idle too. */
+  readonly awake: boolean | undefined
+  /** Of another start on the same files, and a few seconds of rest. */
+  readonly loopDelay: LoopDelay | undefined
+}
+
+/** Measures idle programs, prints the table, and writes `bench/out/idle.json`. */
 export async function idle(options: IdleOptions): Promise<void> {
-  const version = await sluiceVersion()
-  if (version === undefined) { say('sluice is not here: cli/launch.mjs is missing from this tree'); return }
+  const measured = await measureIdle(options)
+  progress('')
+  print(options, measured)
+  writeResults('idle', measured.versions, { ...options, ...measured, target: targetOf(options) })
+}
+
+const targetOf = ({ seconds }: IdleOptions): { readonly cpuMs: number, readonly rssBytes: number } =>
+  ({ cpuMs: (targets.cpuMs * seconds) / 60, rssBytes: targets.rssBytes })
+
+/** Sluice and its peer over the same files, at the same time. */
+export async function measureIdle(options: IdleOptions): Promise<MeasuredIdle> {
+  const { chosen, versions, missing } = await chooseContenders([sluiceInstalled, syncthing], options.only)
+  for (const line of missing) say(line)
   using work = openWorkFolder(options.keep)
   const source = join(work.path, 'source')
   progress(`writing ${options.files} files`)
-  writeFiles(source, options.files)
-  const { config, home } = await writeSluiceConfig(
-    source, work.path, [{ name: 'files', folder: '.', files: 'whole' }], { sensors: options.sensors },
-  )
+  generateSmallFiles(source, { files: options.files, folders, leastBytes: 200, mostBytes: 2000 })
+  const places = chosen.includes(sluiceInstalled) ? await sendOnce(source, work.path, options.sensors) : undefined
+  const peerHome = chosen.includes(syncthing) ? join(work.path, 'syncthing') : undefined
+  const { used, awake } = await watch(source, places, peerHome, options.seconds)
+  return { versions, used, awake, loopDelay: places && await loopDelayOf(places, work.path) }
+}
+
+async function sendOnce(source: string, work: string, sensors: boolean): Promise<SluicePlaces> {
+  const places = await writeSluiceConfig(source, work, [{ name: 'files', folder: '.', files: 'whole' }], { sensors })
   progress('sending them once')
-  await measureOk({ argv: sluiceArgv('run', '--config', config, '--once'), env: { HOME: home } })
-  const [program = '', ...args] = sluiceArgv('run', '--config', config)
-  const service = spawn(program, args, { env: { PATH: '/usr/bin:/bin', HOME: home }, stdio: 'ignore' })
-  try {
-    await once(service, 'spawn')
-    await report(service, source, options, version)
-  } finally {
-    if (service.exitCode === null) {
-      service.kill('SIGTERM')
-      await once(service, 'exit')
-    }
-  }
+  await runOnce(places)
+  return places
 }
 
-async function report(service: ChildProcess, source: string, options: IdleOptions, version: string): Promise<void> {
-  const settled = await waitUntilSettled(service)
-  if (!settled) say(`not at rest after ${settleLimitMs / 1000} s; measured as it is`)
-  progress(`watching for ${options.seconds} s`)
-  const before = reading(service)
-  await delay(options.seconds * 1000)
-  const after = reading(service)
-  const awake = await reactsTo(service, join(source, '0', 'one-more.jsonl'))
-  progress('')
-  const used = {
-    cpuMs: after.cpuMs - before.cpuMs,
-    threadCpuMs: after.threadCpuMs - before.threadCpuMs,
-    contextSwitches: after.contextSwitches - before.contextSwitches,
-    rssBytes: after.rssBytes,
-    processes: after.pids.length,
-    threads: after.threads,
-  }
-  const target = { cpuMs: (targets.cpuMs * options.seconds) / 60, rssBytes: targets.rssBytes }
-  const conditions = options.sensors ? 'real sensors' : 'fixed conditions'
-  say(`\n${options.seconds} s idle, ${whole(options.files)} files in ${folders} folders watched, ${conditions}\n`)
-  say(table(['', 'measured', 'target'], [
-    ['CPU ms, utime + stime (steps of 10)', fixed(used.cpuMs, 0), `≤ ${fixed(target.cpuMs, 0)}`],
-    ['CPU ms, living threads', fixed(used.threadCpuMs, 1), `≤ ${fixed(target.cpuMs, 0)}`],
-    ['context switches', whole(used.contextSwitches), ''],
-    ['memory MiB (RSS)', fixed(used.rssBytes / 2 ** 20, 1), `≤ ${targets.rssBytes / 2 ** 20}`],
-    ['memory MB (RSS)', megabytes(used.rssBytes, 1), ''],
-    ['processes, threads', `${used.processes}, ${used.threads}`, ''],
-  ]))
-  if (!awake) say(`no reaction to a new file within ${reactionMs / 1000} s: was anything watched at all?`)
-  writeResults('idle', { sluice: version }, { ...options, settled, awake, used, target })
+async function watch(
+  source: string, places: SluicePlaces | undefined, peerHome: string | undefined, seconds: number,
+): Promise<Pick<MeasuredIdle, 'used' | 'awake'>> {
+  await using stack = new AsyncDisposableStack()
+  const service = places && stack.use(await startSluice(places))
+  const peer = peerHome === undefined ? undefined : stack.use(await startSyncthing(source, peerHome))
+  const running = [service, peer].filter((each) => each !== undefined)
+  progress('waiting until all are at rest')
+  const settled: boolean[] = []
+  for (const each of running) settled.push(await untilAtRest(each, each === service ? rest : peerRest))
+  progress(`watching for ${seconds} s`)
+  const before = running.map((each) => each.read())
+  await delay(seconds * 1000)
+  const after = running.map((each) => each.read())
+  const awake = service && await reactsTo(service, join(source, '0', 'one-more.jsonl'))
+  const used = running.flatMap(({ name }, at) => {
+    const [first, last] = [before[at], after[at]]
+    if (!first || !last) return []
+    return [{
+      name, settled: settled[at] === true,
+      cpuMs: last.cpuMs - first.cpuMs, threadCpuMs: last.threadCpuMs - first.threadCpuMs,
+      contextSwitches: last.contextSwitches - first.contextSwitches,
+      rssBytes: last.rssBytes, processes: last.pids.length, threads: last.threads,
+    }]
+  })
+  return { used, awake }
 }
 
-/** Whether a new file costs the service any work: a service that watches nothing is idle too. */
-async function reactsTo(service: ChildProcess, path: string): Promise<boolean> {
-  const before = reading(service).threadCpuMs
+/** Whether a new file costs the service any work. */
+async function reactsTo(service: Running, path: string): Promise<boolean> {
+  const before = service.read().threadCpuMs
   writeFileSync(path, '{"one":"more"}\n')
   for (let waitedMs = 0; waitedMs < reactionMs; waitedMs += 250) {
     await delay(250)
-    if (reading(service).threadCpuMs - before > reactionCpuMs) return true
+    if (service.read().threadCpuMs - before > reactionCpuMs) return true
   }
   return false
 }
 
-/** At rest: no more than one 10 ms tick of CPU in 5 s. */
-async function waitUntilSettled(service: ChildProcess): Promise<boolean> {
-  for (let waitedMs = 0; waitedMs < settleLimitMs; waitedMs += settleWindowMs) {
-    progress(`waiting until the service is at rest (${waitedMs / 1000} s)`)
-    const before = reading(service)
-    await delay(settleWindowMs)
-    if (reading(service).cpuMs - before.cpuMs <= 10) return true
+/** The probe would be most of what an idle service uses: it gets a start of its own. */
+async function loopDelayOf(places: SluicePlaces, work: string): Promise<LoopDelay> {
+  progress('starting it again, to see how long its main loop is blocked')
+  const probe = loopProbe(work)
+  const service = await startSluice(places, probe)
+  try {
+    await untilAtRest(service, restOf(true))
+  } finally {
+    await service.stop()
   }
-  return false
+  return probe.read()
 }
 
-function reading(service: ChildProcess): ProcessReading {
-  if (service.exitCode !== null || service.pid === undefined) {
-    throw new Error(`sluice run ended by itself with status ${service.exitCode ?? 'none'}`)
-  }
-  return readProcess(service.pid)
-}
-
-function writeFiles(source: string, count: number): void {
-  const [random, fill] = [seededRandom(1), jsonLines(1)]
-  for (let folder = 0; folder < folders; folder++) mkdirSync(join(source, String(folder)), { recursive: true })
-  for (let index = 0; index < count; index++) {
-    const bytes = Buffer.alloc(200 + Math.floor(random() * 1800))
-    fill(bytes)
-    writeFileSync(join(source, String(index % folders), `${index}.jsonl`), bytes)
-  }
+function print(options: IdleOptions, { used, awake, loopDelay }: MeasuredIdle): void {
+  const [own, peer] = [used.find(({ name }) => name !== 'syncthing'), used.find(({ name }) => name === 'syncthing')]
+  const target = targetOf(options)
+  const conditions = options.sensors ? 'real sensors' : 'fixed conditions'
+  say(`\n${options.seconds} s idle, ${whole(options.files)} files in ${folders} folders watched, ${conditions}\n`)
+  const row = (name: string, value: (of: Used) => number, format: (value: number) => string, limit = ''): string[] => [
+    name, own ? format(value(own)) : '', limit, peer ? format(value(peer)) : '',
+    ratio(peer && value(peer), own && value(own)),
+  ]
+  const tenths = (value: number): string => fixed(value, 1)
+  const mebibytes = (bytes: number): string => fixed(bytes / 2 ** 20, 1)
+  say(table(['', 'sluice', 'target', 'syncthing', '/own'], [
+    row('CPU ms, utime + stime (by 10)', ({ cpuMs }) => cpuMs, whole, `≤ ${fixed(target.cpuMs, 0)}`),
+    row('CPU ms, living threads', ({ threadCpuMs }) => threadCpuMs, tenths, `≤ ${fixed(target.cpuMs, 0)}`),
+    row('context switches', ({ contextSwitches }) => contextSwitches, whole),
+    row('memory MiB (RSS)', ({ rssBytes }) => rssBytes, mebibytes, `≤ ${target.rssBytes / 2 ** 20}`),
+    row('memory MB (RSS)', ({ rssBytes }) => rssBytes, (value) => megabytes(value, 1)),
+    row('processes', ({ processes }) => processes, whole),
+    row('threads', ({ threads }) => threads, whole),
+  ]))
+  for (const { name } of used.filter(({ settled }) => !settled)) say(`${name}: not at rest after ${rest.limitMs / 1000} s`)
+  if (awake === false) say(`no reaction to a new file within ${reactionMs / 1000} s: was anything watched at all?`)
+  if (loopDelay) say(loopLine('sluice, from its start', loopDelay))
 }
 
 if (import.meta.main) {
@@ -150,6 +184,7 @@ if (import.meta.main) {
       seconds: parseCount('seconds', values.seconds),
       files: parseCount('files', values.files),
       sensors: values.sensors,
+      only: values.only,
       keep: values.keep,
     })
   })

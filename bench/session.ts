@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { openCorpus, replay } from './lib/corpus.ts'
 import type { Corpus } from './lib/corpus.ts'
+import { loopLine, type LoopDelay } from './lib/loop-delay.ts'
 import { addUsage, hasGnuTime, noUsage } from './lib/measure.ts'
 import type { Totals, Usage } from './lib/measure.ts'
-import { chooseContenders, contenders } from './lib/peers.ts'
+import { chooseContenders, sessionContenders } from './lib/peers.ts'
 import type { Contender, Job } from './lib/peers.ts'
 import { commonOptions, openWorkFolder, parseCount, progress, runProgram, say, writeResults } from './lib/program.ts'
 import { fixed, megabytes, ratio, table, whole } from './lib/table.ts'
@@ -16,7 +17,8 @@ Plays a recorded session (DIR/timeline.jsonl and its files) into a folder in
 slices of equal time, with one incremental run of each contender after each.
 STREAMS: those that Sluice may restore pixel for pixel instead of byte for byte.
 NAMES: sluice (a service that keeps running), restic, borg-3, borg-19; on
-request: sluice-once (a process for each slice), restic-max, rsync.`
+request: sluice-once (a process for each slice), sluice-probed (a service that
+tells how long its main loop was blocked), restic-max, rsync.`
 
 export interface SessionOptions {
   readonly corpus: Corpus
@@ -36,6 +38,7 @@ interface Row {
   readonly wallSeconds: number
   readonly peakRssBytes: number | undefined
   readonly verified: string
+  readonly loopDelay?: LoopDelay
   /** One a slice, in order. */
   readonly runs: readonly { readonly cpuSeconds: number; readonly wallSeconds: number }[]
 }
@@ -51,7 +54,7 @@ interface Entry {
 export async function session(options: SessionOptions): Promise<void> {
   const { corpus, slices, pixels = [], effort } = options
   const streams = corpus.streams.map((stream) => (pixels.includes(stream.name) ? { ...stream, fidelity: 'pixels' as const } : stream))
-  const { chosen, versions, missing } = await chooseContenders(contenders(streams, effort), options.only)
+  const { chosen, versions, missing } = await chooseContenders(sessionContenders(streams, effort), options.only)
   for (const line of missing) say(line)
   if (!hasGnuTime) say('no peak memory column: apt-get install time')
   using work = openWorkFolder(options.keep)
@@ -109,6 +112,7 @@ async function finish(entry: Entry): Promise<Row | undefined> {
       wallSeconds: total.wallSeconds,
       peakRssBytes: total.peakRssBytes,
       verified,
+      ...(entry.job.loopDelay && { loopDelay: entry.job.loopDelay() }),
       runs: entry.runs.map(({ cpuSeconds, wallSeconds }) => ({ cpuSeconds, wallSeconds })),
     }
   } catch (error) {
@@ -138,6 +142,7 @@ function print(corpus: Corpus, slices: number, rows: readonly Row[]): void {
   ))
   say('')
   for (const { name, verified } of rows) say(`${name}: ${verified}`)
+  for (const { name, loopDelay } of rows) if (loopDelay) say(loopLine(name, loopDelay))
 }
 
 if (import.meta.main) {

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import type { LoopDelay } from './loop-delay.ts'
 import { measureOk } from './measure.ts'
 import type { Usage } from './measure.ts'
 import { sluiceContender, sluiceOnceContender } from './sluice.ts'
@@ -16,6 +17,8 @@ export interface Job {
   storedBytes(): Promise<number>
   /** Says how the stored data was checked, or throws. */
   verify(): Promise<string>
+  /** Of the last run, or of all of them where one process makes them; once `storedBytes` was asked. */
+  loopDelay?(): LoopDelay
 }
 
 interface JobPlaces {
@@ -40,11 +43,23 @@ export interface Contender extends Installed {
   start(places: JobPlaces): Promise<Job>
 }
 
-/** Sluice with the given streams, and the peers. */
-export function contenders(streams: readonly StreamConfig[], effort?: number): Contender[] {
+/** Sluice as a service with the given streams, and the peers. */
+export function sessionContenders(streams: readonly StreamConfig[], effort?: number): Contender[] {
   return [
-    sluiceContender(streams, effort),
-    { ...sluiceOnceContender(streams, effort), onRequest: true },
+    sluiceContender(streams, { effort }),
+    { ...sluiceContender(streams, { effort, isProbed: true }), onRequest: true },
+    { ...sluiceOnceContender(streams, { effort }), onRequest: true },
+    ...peers(),
+  ]
+}
+
+/** Sluice as a command that ends when all is sent, and the peers. */
+export function onceContenders(streams: readonly StreamConfig[]): Contender[] {
+  return [{ ...sluiceOnceContender(streams, { isProbed: true }), name: 'sluice' }, ...peers()]
+}
+
+function peers(): Contender[] {
+  return [
     restic('restic', []),
     { ...restic('restic-max', ['--compression', 'max']), onRequest: true },
     borg(3),

@@ -9,9 +9,13 @@ export interface ProcessReading {
   readonly threadCpuMs: number
   /** Voluntary and involuntary context switches of the threads alive now. */
   readonly contextSwitches: number
+  /** The voluntary ones: how often a thread that had nothing to do was woken. */
+  readonly wakeUps: number
   readonly rssBytes: number
   /** The largest resident set that any one of them had so far. */
   readonly peakRssBytes: number
+  /** The sum of all their largest ones, which is at least what they had at a time. */
+  readonly summedPeakRssBytes: number
   /** The process first, then its descendants. */
   readonly pids: readonly number[]
   readonly threads: number
@@ -27,8 +31,10 @@ export function readProcess(pid: number): ProcessReading {
     cpuMs: sum(pids.map((each) => cpuMs(each))),
     threadCpuMs: sum(threads.map((thread) => Number(readFileSync(`${thread}/schedstat`, 'utf8').split(' ')[0]) / 1e6)),
     contextSwitches: sum(threads.map((thread) => contextSwitches(readFileSync(`${thread}/status`, 'utf8')))),
+    wakeUps: sum(threads.map((thread) => statusNumber(readFileSync(`${thread}/status`, 'utf8'), 'voluntary_ctxt_switches'))),
     rssBytes: sum(pids.map((each) => memoryBytes(each, 'VmRSS'))),
     peakRssBytes: Math.max(...pids.map((each) => memoryBytes(each, 'VmHWM'))),
+    summedPeakRssBytes: sum(pids.map((each) => memoryBytes(each, 'VmHWM'))),
     pids,
     threads: threads.length,
   }

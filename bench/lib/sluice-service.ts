@@ -1,8 +1,7 @@
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { LoopProbe } from './loop-delay.ts'
 import type { Usage } from './measure.ts'
-import { readProcess } from './procfs.ts'
+import { startRunning, untilAtRest, type Rest, type Running } from './running.ts'
 import { sluiceArgv, type SluicePlaces } from './sluice.ts'
 
 /** A running `sluice run`. */
@@ -14,47 +13,31 @@ export interface SluiceService {
 
 /** What was written may wait so long for its closing to be seen as complete, and then for its pack to be sealed. */
 const leastWaitMs = 4000
-const windowMs = 2000
-/** One step of what the kernel tells. */
-const atRestCpuMs = 10
 const limitMs = 600_000
 
-export async function startSluiceService({ config, home }: SluicePlaces): Promise<SluiceService> {
-  const [program = '', ...args] = sluiceArgv('run', '--config', config)
-  const child = spawn(program, args, { env: { PATH: '/usr/bin:/bin', HOME: home }, stdio: 'ignore' })
-  await once(child, 'spawn')
-  const pid = pidOf(child)
+/** No more than one step of what the kernel tells; a probe of the main loop uses 15 ms a second. */
+export const restOf = (isProbed: boolean): Rest => ({ cpuMs: isProbed ? 60 : 10, windowMs: 2000, limitMs })
+
+/** `sluice run`, as a bench reads it. */
+export function startSluice({ config, home }: SluicePlaces, probe?: LoopProbe): Promise<Running> {
+  return startRunning('sluice run', { argv: sluiceArgv('run', '--config', config), env: { HOME: home, ...probe?.env } })
+}
+
+export async function startSluiceService(places: SluicePlaces, probe?: LoopProbe): Promise<SluiceService> {
+  const service = await startSluice(places, probe)
   let before = 0
   return {
     run: async () => {
       const startMs = performance.now()
-      await untilAtRest(child, pid)
-      const { cpuMs, peakRssBytes } = readProcess(pid)
+      await delay(leastWaitMs)
+      const isAtRest = await untilAtRest(service, restOf(probe !== undefined))
+      if (!isAtRest) throw new Error(`sluice run was not at rest after ${limitMs / 1000} s`)
+      const { cpuMs, peakRssBytes } = service.read()
       const cpuSeconds = (cpuMs - before) / 1000
       before = cpuMs
-      return { cpuSeconds, wallSeconds: (performance.now() - startMs) / 1000, peakRssBytes, status: 0, stdout: '', stderr: '' }
+      const wallSeconds = (performance.now() - startMs) / 1000
+      return { cpuSeconds, wallSeconds, peakRssBytes, status: 0, stdout: '', stderr: '' }
     },
-    stop: async () => {
-      if (child.exitCode !== null) return
-      child.kill('SIGTERM')
-      await once(child, 'exit')
-    },
+    stop: () => service.stop(),
   }
-}
-
-async function untilAtRest(child: ChildProcess, pid: number): Promise<void> {
-  const startMs = performance.now()
-  for (let beforeMs = -Infinity; performance.now() - startMs < limitMs;) {
-    await delay(beforeMs === -Infinity ? leastWaitMs : windowMs)
-    if (child.exitCode !== null) throw new Error(`sluice run ended by itself with status ${child.exitCode}`)
-    const { cpuMs } = readProcess(pid)
-    if (cpuMs - beforeMs <= atRestCpuMs) return
-    beforeMs = cpuMs
-  }
-  throw new Error(`sluice run was not at rest after ${limitMs / 1000} s`)
-}
-
-function pidOf({ pid }: ChildProcess): number {
-  if (pid === undefined) throw new Error('sluice run could not be started')
-  return pid
 }

@@ -2,8 +2,9 @@ import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { stringify } from 'yaml'
-import { measureOk } from './measure.ts'
-import type { Contender } from './peers.ts'
+import { loopProbe, type LoopProbe } from './loop-delay.ts'
+import { measureOk, type Usage } from './measure.ts'
+import type { Contender, Installed } from './peers.ts'
 import { startSluiceService } from './sluice-service.ts'
 import { bytesBelow, compareTrees, sameBytes, samePixels } from './trees.ts'
 
@@ -71,16 +72,27 @@ export async function writeSluiceConfig(
   return places
 }
 
-const installed = { install: 'cli/launch.mjs is missing from this tree', version: sluiceVersion }
+/** Sluice itself, as `chooseContenders` takes it. */
+export const sluiceInstalled: Installed = {
+  name: 'sluice', install: 'cli/launch.mjs is missing from this tree', version: sluiceVersion,
+}
+
+interface SluiceContender {
+  readonly effort?: number | undefined
+  /** With a probe that tells how long the main loop was blocked. */
+  readonly isProbed?: true
+}
 
 /** Sluice as it is used: a service that keeps running and seals a pack when it has taken what is new. */
-export function sluiceContender(streams: readonly StreamConfig[], effort?: number): Contender {
+export function sluiceContender(streams: readonly StreamConfig[], options: SluiceContender): Contender {
+  const { effort, isProbed } = options
   return {
-    name: 'sluice',
-    ...installed,
+    ...sluiceInstalled,
+    name: isProbed ? 'sluice-probed' : 'sluice',
     start: async ({ source, work }) => {
       const places = await writeSluiceConfig(source, work, streams, { sensors: false, effort, sealAge: '1s' })
-      const service = await startSluiceService(places)
+      const probe = isProbed && loopProbe(work)
+      const service = await startSluiceService(places, probe)
       return {
         run: () => service.run(),
         storedBytes: async () => {
@@ -88,29 +100,40 @@ export function sluiceContender(streams: readonly StreamConfig[], effort?: numbe
           return bytesBelow(places.destination)
         },
         verify: () => verifySluice(streams, source, work, places),
+        ...(probe && { loopDelay: () => probe.read() }),
       }
     },
   }
 }
 
 /** Sluice as the peers are used: `run --once` for each run. */
-export function sluiceOnceContender(streams: readonly StreamConfig[], effort?: number): Contender {
+export function sluiceOnceContender(streams: readonly StreamConfig[], options: SluiceContender): Contender {
+  const { effort, isProbed } = options
   return {
+    ...sluiceInstalled,
     name: 'sluice-once',
-    ...installed,
     start: async ({ source, work }) => {
       const places = await writeSluiceConfig(source, work, streams, { sensors: false, effort })
+      const probe = isProbed && loopProbe(work)
       return {
-        run: () => measureOk({ argv: sluiceArgv('run', '--config', places.config, '--once'), env: { HOME: places.home } }),
+        run: () => runOnce(places, probe),
         storedBytes: () => bytesBelow(places.destination),
         verify: () => verifySluice(streams, source, work, places),
+        ...(probe && { loopDelay: () => probe.read() }),
       }
     },
   }
 }
 
-/** `pull`, and a comparison of every byte. */
-async function verifySluice(streams: readonly StreamConfig[], source: string, work: string, { destination, home }: SluicePlaces): Promise<string> {
+/** `sluice run --once` to its end. Throws when it fails, or when anything is held. */
+export function runOnce({ config, home }: SluicePlaces, probe?: LoopProbe): Promise<Usage> {
+  return measureOk({ argv: sluiceArgv('run', '--config', config, '--once'), env: { HOME: home, ...probe?.env } })
+}
+
+/** `pull` into `work`, and a comparison of every byte, or pixel: says what was compared, or throws. */
+export async function verifySluice(
+  streams: readonly StreamConfig[], source: string, work: string, { destination, home }: SluicePlaces,
+): Promise<string> {
   const out = join(work, 'pulled')
   await measureOk({ argv: sluiceArgv('pull', `file://${destination}`, out, '--device', device), env: { HOME: home } })
   return compareStreams(streams, source, out)

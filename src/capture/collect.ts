@@ -141,7 +141,7 @@ export class Capture {
   /**
    * Opens one after the other everything that has something to pack: stream by stream in the config's order. A take
    * without bytes (`startOffset` = size) tells of a new empty file or of a new name. Each take is closed when the next is
-   * asked for. Stopping early loses nothing.
+   * asked for, unless it is kept. Stopping early loses nothing.
    */
   async *takes(options: TakesOptions): AsyncGenerator<FileTake> {
     // Half a rename (the old name gone, the new one not yet told) would look like a loss.
@@ -178,7 +178,7 @@ export class Capture {
             try {
               yield take
             } finally {
-              await take[Symbol.asyncDispose]()
+              await take.leave()
             }
             take = isStopped() ? undefined : pass.beyond()
           }

@@ -15,7 +15,7 @@ import { bytesOf, keyOf, type PathKey } from './path-key.ts'
 import { readyAt } from './ready.ts'
 import { isAbsent, look, scan } from './scan.ts'
 import { fingerprintAt, OpenTake, startAt, type TakeOutcome, type TakeStart } from './take-file.ts'
-import { positionOf, type Cursor, type FileFacts, type FileTake } from './take.ts'
+import { positionOf, type Cursor, type FileFacts } from './take.ts'
 import type { Writers } from './writers.ts'
 
 /** A file that is written again at every step of the file clock is left for later. */
@@ -85,7 +85,7 @@ export class Pass {
   }
 
   /** What is to be taken of a regular file seen at `name`; undefined: nothing, or not yet. */
-  async visit(name: PathKey, stats: BigIntStats, mark = plainMark(this.#now())): Promise<FileTake | undefined> {
+  async visit(name: PathKey, stats: BigIntStats, mark = plainMark(this.#now())): Promise<OpenTake | undefined> {
     if (this.#met.has(stats.ino)) {
       // Renamed, or its number given to another file, while this pass goes on: another pass tells which.
       if (stats.nlink === 1n) this.#lane.marks.keep(name, mark)
@@ -122,7 +122,7 @@ export class Pass {
   }
 
   /** What follows the last take in its file behind dropped bytes, if that was read to its end. To be asked after each take. */
-  beyond(): FileTake | undefined {
+  beyond(): OpenTake | undefined {
     const next = this.#beyond
     this.#beyond = undefined
     return next && this.#openWith(next.key, next.sighting, plainMark(this.#now()), (file) => this.#behind(file, next))
@@ -170,14 +170,14 @@ export class Pass {
     return this.#now()
   }
 
-  #open(key: PathKey, sighting: Seen, mark: Mark): FileTake | undefined {
+  #open(key: PathKey, sighting: Seen, mark: Mark): OpenTake | undefined {
     return this.#openWith(key, sighting, mark, (file) => this.#take(key, file, sighting))
   }
 
-  #openWith(key: PathKey, sighting: Sighting, mark: Mark, take: (file: OpenFile) => FileTake | undefined): FileTake | undefined {
+  #openWith(key: PathKey, sighting: Sighting, mark: Mark, take: (file: OpenFile) => OpenTake | undefined): OpenTake | undefined {
     const file = openFile(this.#options.root, key)
     if ('errno' in file) return this.#refused(key, file.errno)
-    let taken: FileTake | undefined
+    let taken: OpenTake | undefined
     try {
       this.#lane.readable(key)
       const facts = factsOf(file.stats)
@@ -200,7 +200,7 @@ export class Pass {
     else this.#lane.unreadable(key, errno, 'file')
   }
 
-  #take(key: PathKey, file: OpenFile, before: Seen): FileTake | undefined {
+  #take(key: PathKey, file: OpenFile, before: Seen): OpenTake | undefined {
     const facts = factsOf(file.stats)
     const sighting = { ...before, facts, holes: clipped(before.holes, facts.sizeBytes) }
     let verdict = decide(sighting)
@@ -228,14 +228,14 @@ export class Pass {
     return this.#hand(key, file, sighting, { fileId: cursor.fileId, start, endBytes: span.jumped ? position : span.end })
   }
 
-  #behind(file: OpenFile, { key, sighting, position }: Beyond): FileTake | undefined {
+  #behind(file: OpenFile, { key, sighting, position }: Beyond): OpenTake | undefined {
     const facts = factsOf(file.stats)
     if (facts.sizeBytes < position) return undefined
     return this.#begin(key, file, { ...sighting, facts, holes: clipped(sighting.holes, facts.sizeBytes) }, position)
   }
 
   /** A new generation with what can be read at or behind `position`; none where all of it is dropped. */
-  #begin(key: PathKey, file: OpenFile, sighting: Sighting, position: number): FileTake | undefined {
+  #begin(key: PathKey, file: OpenFile, sighting: Sighting, position: number): OpenTake | undefined {
     const { holes, facts } = sighting
     const span = spanFrom(holes, position, facts.sizeBytes)
     if (holes.length > 0 && span.start >= span.end) return undefined
@@ -243,7 +243,7 @@ export class Pass {
     return this.#hand(key, file, sighting, { fileId, start: startAt(span.start), endBytes: span.end })
   }
 
-  #hand(key: PathKey, file: OpenFile, sighting: Sighting, part: { fileId: Uint8Array; start: TakeStart; endBytes: number }): FileTake {
+  #hand(key: PathKey, file: OpenFile, sighting: Sighting, part: { fileId: Uint8Array; start: TakeStart; endBytes: number }): OpenTake {
     const { stream } = this.#lane
     const { facts } = sighting
     const beyond = part.endBytes < facts.sizeBytes ? { key, sighting, position: part.endBytes } : undefined
@@ -253,7 +253,7 @@ export class Pass {
       key,
       file,
       ...part,
-      facts: this.#trusted(facts),
+      facts: this.#trusted(facts), hasMore: beyond !== undefined,
       isStopped: () => this.#lane.paused,
       onEnd: (outcome) => {
         if (outcome === 'done') this.#beyond = beyond

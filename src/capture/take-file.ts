@@ -61,6 +61,8 @@ export interface TakeOptions {
   readonly start: TakeStart
   /** Where reading ends, counted from the file's first byte: its size, or where dropped bytes begin. */
   readonly endBytes: number
+  /** Behind that there is something to take once this is done. */
+  readonly hasMore: boolean
   /** Whether reading must stop now. */
   readonly isStopped: () => boolean
   readonly onEnd: (outcome: TakeOutcome) => void
@@ -87,6 +89,7 @@ export class OpenTake implements FileTake {
   #isStopped = false
   #errno: string | undefined
   #closed = false
+  #isKept = false
 
   constructor(options: TakeOptions) {
     const { stream, key, file, fileId, facts, start, endBytes } = options
@@ -130,6 +133,16 @@ export class OpenTake implements FileTake {
 
   fingerprint(): Fingerprint {
     return this.#rolling.value()
+  }
+
+  keep(): boolean {
+    this.#isKept = !this.#options.hasMore
+    return this.#isKept
+  }
+
+  /** Closes it, unless somebody asked to keep it. */
+  async leave(): Promise<void> {
+    if (!this.#isKept) await this[Symbol.asyncDispose]()
   }
 
   async unchanged(): Promise<boolean> {

@@ -71,6 +71,11 @@ export interface FileTake extends AsyncDisposable {
   read(room?: () => Uint8Array): AsyncIterable<Uint8Array>
   /** Fingerprint of the bytes handed out so far. */
   fingerprint(): Fingerprint
+  /**
+   * Asks that it stays open when the next one is asked for: whoever asked closes it then. False where what follows depends
+   * on how this one ends.
+   */
+  keep(): boolean
   /** Whether the file is still what it was when opened. A `whole` file that changed is torn and must be taken again. */
   unchanged(): Promise<boolean>
 }

@@ -16,6 +16,8 @@ export interface CompressOptions {
   readonly level: number
   /** Earlier raw content of the stream, at most `maxReferenceBytes`; the same bytes are needed to decompress. */
   readonly reference?: Uint8Array
+  /** Memory that the result may be put into, where it fits. */
+  readonly room?: Uint8Array
 }
 
 export interface DecompressOptions {

@@ -48,7 +48,10 @@ export const zstdNative: Codec = {
 export function compressNow(raw: Uint8Array, options: CompressOptions): Uint8Array {
   const settings = zstdOptions(raw, options)
   try {
-    return new Uint8Array(zstdCompressSync(raw, settings))
+    const stored = zstdCompressSync(raw, settings)
+    if (!options.room || stored.length > options.room.length) return new Uint8Array(stored)
+    options.room.set(stored)
+    return options.room.subarray(0, stored.length)
   } catch (cause) {
     throw notCompressed(cause)
   }

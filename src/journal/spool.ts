@@ -95,8 +95,8 @@ export class Spool {
     const file = await this.#guard(() => this.#disk.open(path, 'r'))
     return {
       sizeBytes: size,
-      read: async (offset, length) => {
-        const bytes = Buffer.allocUnsafe(length)
+      read: async (offset, length, room) => {
+        const bytes = room?.subarray(0, length) ?? Buffer.allocUnsafe(length)
         for (let done = 0; done < length; ) {
           const read = await this.#guard(() => file.read(bytes.subarray(done), offset + done))
           if (read === 0) throw damaged(`${path} ends at byte ${offset + done}`)

@@ -24,6 +24,8 @@ export interface CodedBlock {
   readonly content?: Uint8Array
   readonly model?: Uint8Array | undefined
   readonly packed: Promise<PackedBlock>
+  /** Of the slabs: `packed` may stand in it. */
+  readonly room?: Uint8Array
 }
 
 /**
@@ -48,7 +50,7 @@ export class BlockCoder {
     this.#zstd = zstd
     this.level = level
     this.#workers = workers
-    this.slabs = new Slabs(maxBlockBytes, this.width)
+    this.slabs = new Slabs(maxBlockBytes, 2 * this.width)
   }
 
   /** Blocks worth having under way at once; each takes up to 1 MiB, and as much again compressed. */
@@ -57,7 +59,7 @@ export class BlockCoder {
   }
 
   async code(stream: string, raw: Uint8Array, known: Lineage | undefined): Promise<CodedBlock> {
-    if (this.isBulk) return { lineage: undefined, packed: compressBlock(this.#zstd, raw, { level: this.level }) }
+    if (this.isBulk) return { lineage: undefined, ...this.#alone(raw) }
     const lineage = known && mayContinue(known, raw.length) ? known : undefined
     return (await this.#asLines(stream, raw, lineage)) ?? this.#asBytes(stream, raw, lineage)
   }
@@ -83,15 +85,19 @@ export class BlockCoder {
     return { lineage, content: lines.code, model: lines.model, packed: Promise.resolve({ codec: codecIds.lines, bytes: packed.bytes }) }
   }
 
+  #alone(raw: Uint8Array): Pick<CodedBlock, 'packed' | 'room'> {
+    const room = this.slabs.take()
+    return { packed: compressBlock(this.#zstd, raw, { level: this.level, room }), room }
+  }
+
   async #asBytes(stream: string, raw: Uint8Array, lineage: Lineage | undefined): Promise<CodedBlock> {
-    const alone = (): Promise<PackedBlock> => compressBlock(this.#zstd, raw, { level: this.level })
-    if (!lineage) return { lineage, content: raw, model: undefined, packed: alone() }
+    if (!lineage) return { lineage, content: raw, model: undefined, ...this.#alone(raw) }
     const against = (): Promise<PackedBlock> => compressBlock(this.#zstd, raw, { level: this.level, reference: lineage.content })
     const continuing = { lineage, content: raw, model: lineage.model }
     const phase = raw.length < trialBytes ? 'use' : this.#references.next(stream)
     if (phase === 'use') return { ...continuing, packed: against() }
-    if (phase === 'skip') return { lineage: undefined, content: raw, model: undefined, packed: alone() }
-    const [without, withIt] = await Promise.all([alone(), against()])
+    if (phase === 'skip') return { lineage: undefined, content: raw, model: undefined, ...this.#alone(raw) }
+    const [without, withIt] = await Promise.all([compressBlock(this.#zstd, raw, { level: this.level }), against()])
     this.#references.record(stream, without.bytes.length, withIt.bytes.length)
     return { ...continuing, packed: Promise.resolve(withIt) }
   }

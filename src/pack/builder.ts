@@ -3,6 +3,7 @@ import type { PackedBlock } from '../compress/choose.ts'
 import type { Codec } from '../compress/codec.ts'
 import type { BlockCoder } from './block-coder.ts'
 import type { FramePlace, KeptFrame } from './frame-run.ts'
+import type { Lease } from '../workers/shared-memory.ts'
 import type { Lineage } from './lineage.ts'
 import type { ChunkName, ChunkRun, Manifest, ManifestBlock, ManifestEntry, ManifestStream } from './manifest.ts'
 import { createHash } from 'node:crypto'
@@ -59,9 +60,20 @@ export interface CodedFrame {
 
 interface OpenBlock {
   readonly stream: Stream
-  readonly raw: Uint8Array
+  /** Memory for a whole block, or where its first chunk stands and the next ones may follow. */
+  raw: Uint8Array
+  /** On memory that is not the slabs'. */
+  lease: Lease | undefined
   bytes: number
   readonly chunks: ChunkName[]
+}
+
+/** A block that stands in the memory of what was read and cannot go on there is ended once it has so much; a smaller one is copied. */
+const leastInPlaceBytes = maxBlockBytes / 4
+
+/** Whether `bytes` stand where the block goes on. */
+function continues({ raw, bytes: length }: OpenBlock, bytes: Uint8Array): boolean {
+  return bytes.buffer === raw.buffer && bytes.byteOffset === raw.byteOffset + length
 }
 
 type DraftEntry = Omit<ManifestEntry, 'runs'> & { readonly runs: ChunkRun[] }
@@ -173,23 +185,45 @@ export class PackBuilder {
     this.#reference(this.#stored.get(key) ?? this.#externalIndex(key, hash, bytes))
   }
 
-  /** Adds a chunk to the open entry. `bytes` may be reused by the caller afterwards. */
-  async addChunk(stream: Stream, bytes: Uint8Array, hash: Uint8Array): Promise<void> {
+  /** Adds a chunk to the open entry. `bytes` may be reused by the caller afterwards; or, where there is a lease on them, once that is released. */
+  async addChunk(stream: Stream, bytes: Uint8Array, hash: Uint8Array, lease?: Lease): Promise<void> {
     this.#rawBytes += bytes.length
     const key = keyOf(hash)
     const stored = this.#stored.get(key)
     if (stored !== undefined) return this.#reference(stored)
     if (this.#external.has(key) || this.#options.past.hasChunk(hash)) return this.#reference(this.#externalIndex(key, hash, bytes.length))
-    if (this.#block && (this.#block.stream !== stream || this.#block.bytes + bytes.length > maxBlockBytes)) await this.close()
-    this.#block ??= { stream, raw: this.#options.blocks.slabs.take(), bytes: 0, chunks: [] }
-    this.#block.raw.set(bytes, this.#block.bytes)
-    this.#block.bytes += bytes.length
-    this.#block.chunks.push({ hash, bytes: bytes.length })
+    if (this.#block && !this.#hasRoom(this.#block, stream, bytes)) await this.close()
+    const block = (this.#block ??= this.#newBlock(stream, bytes, lease))
+    if (!continues(block, bytes)) {
+      if (block.lease) this.#moveToSlab(block)
+      block.raw.set(bytes, block.bytes)
+    }
+    block.bytes += bytes.length
+    block.chunks.push({ hash, bytes: bytes.length })
     this.#newBytes += bytes.length
     const index = this.#storedHashes.push(hash) - 1
     this.#stored.set(key, index)
     this.#manifestBytes += hash.length + 3
     this.#reference(index)
+  }
+
+  #hasRoom(block: OpenBlock, stream: Stream, bytes: Uint8Array): boolean {
+    if (block.stream !== stream || block.bytes + bytes.length > maxBlockBytes) return false
+    return !block.lease || block.bytes < leastInPlaceBytes || continues(block, bytes)
+  }
+
+  #newBlock(stream: Stream, bytes: Uint8Array, lease: Lease | undefined): OpenBlock {
+    lease?.hold()
+    const raw = lease ? new Uint8Array(bytes.buffer, bytes.byteOffset) : this.#options.blocks.slabs.take()
+    return { stream, raw, lease, bytes: 0, chunks: [] }
+  }
+
+  #moveToSlab(block: OpenBlock): void {
+    const slab = this.#options.blocks.slabs.take()
+    slab.set(block.raw.subarray(0, block.bytes))
+    block.raw = slab
+    block.lease?.release()
+    block.lease = undefined
   }
 
   /** Chunks of earlier packs are numbered -1, -2 … until the number of stored ones is known. */
@@ -245,7 +279,7 @@ export class PackBuilder {
     const ordinal = this.#takeOrdinal(name)
     if (this.#inFlight.length >= this.#options.blocks.width) await this.#inFlight.shift()
     const { blocks } = this.#options
-    const { lineage, content, model, packed } = await blocks.code(name, raw, this.lineage(name))
+    const { lineage, content, model, packed, room } = await blocks.code(name, raw, this.lineage(name))
     if (content) {
       this.#lineages.set(name, {
         ordinal, depth: lineage ? lineage.depth + 1 : 0, chainBytes: (lineage?.chainBytes ?? 0) + raw.length,
@@ -253,7 +287,11 @@ export class PackBuilder {
       })
     }
     const referenceDistance = lineage ? ordinal - lineage.ordinal : 0
-    this.#write({ stream: this.#streamIndex(block.stream), ordinal, referenceDistance, chunks: block.chunks }, raw.length, packed, () => blocks.slabs.give(block.raw))
+    this.#write({ stream: this.#streamIndex(block.stream), ordinal, referenceDistance, chunks: block.chunks }, raw.length, packed, () => {
+      if (block.lease) block.lease.release()
+      else blocks.slabs.give(block.raw)
+      if (room) blocks.slabs.give(room)
+    })
   }
 
   /** Several blocks may be under way; they are written in the order in which they came here. Until then they count as `bytes`. */

@@ -79,10 +79,12 @@ export function nextCut(bytes: Uint8Array, state: ChunkerState): Cut & { readonl
 /** Goes from `from` to `to` until the hash has no bit of `mask`. */
 function scan(bytes: Uint8Array, from: number, to: number, before: number, mask: number): { readonly found: boolean, readonly at: number, readonly hash: number } {
   const { kernel, window } = started ??= start()
+  // Twice as quick as `set` where the bytes are in shared memory.
+  const shared = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
   let hash = before
   for (let at = from; at < to; at += windowBytes) {
     const length = Math.min(windowBytes, to - at)
-    window.set(bytes.subarray(at, at + length))
+    shared.copy(window, 0, at, at + length)
     const taken = kernel.scan(length, hash, mask)
     if (taken >= 0) return { found: true, at: at + taken, hash: 0 }
     hash = kernel.lastHash() >>> 0

@@ -14,10 +14,10 @@ import { SluiceError } from '../observe/error.ts'
 import { BlockCoder } from './block-coder.ts'
 import { PackBuilder } from './builder.ts'
 import { chunkerStart } from './chunker.ts'
-import { maxPictureFileBytes } from './frame-chunk.ts'
 import { FramePacker } from './frame-packer.ts'
 import { epochBytes } from './manifest.ts'
-import { FileCutter } from './pieces.ts'
+import { Parts, type Part } from './parts.ts'
+import { FileCutter, type Piece } from './pieces.ts'
 import { chunkNameOf, sha256, toHex } from './sha256.ts'
 
 export interface PackerOptions {
@@ -108,10 +108,7 @@ export class Packer {
   async pack(queue: string, takes: AsyncIterable<FileTake>, callbacks: PackCallbacks): Promise<void> {
     const run = new PackRun(this.#options, this.#coders, queue, callbacks)
     try {
-      for await (const take of takes) {
-        await using open = take
-        await run.file(open)
-      }
+      for await (const part of run.parts.of(takes)) await run.add(part)
       await run.seal()
       await run.sealed()
     } catch (error) {
@@ -130,15 +127,11 @@ interface Coders {
   readonly cutter: FileCutter
 }
 
-function mayBeFrame({ stream, startOffset, facts: { sizeBytes } }: FileTake): boolean {
-  const isPicture = stream.fidelity === 'pixels' && stream.files === 'whole' && startOffset === 0
-  return isPicture && sizeBytes > 0 && sizeBytes <= maxPictureFileBytes
-}
-
-async function whole(buffers: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const parts: Buffer[] = []
-  for await (const buffer of buffers) parts.push(Buffer.from(buffer))
-  return Buffer.concat(parts)
+/** How far a file is packed. */
+interface PackedFile {
+  readonly take: FileTake
+  offset: number
+  state: ChunkerState
 }
 
 class PackRun {
@@ -149,6 +142,13 @@ class PackRun {
   #sealBytes: number
   #takenBytes = 0
   #draft: Draft | undefined
+  readonly parts: Parts
+  /** What chunks were named with in the draft that was begun last. */
+  #chunkKey: Uint8Array | undefined
+  /** The first draft is: whoever names chunks before that would name them wrong. */
+  #firstOpened: Promise<void> | undefined
+  /** The one that parts come of. */
+  #file: PackedFile | undefined
   /** The pack before, which is made durable while this one is built. */
   #sealing: { readonly draft: Draft; readonly done: Promise<void> } | undefined
   /** Files of drafts that came to nothing. */
@@ -160,6 +160,14 @@ class PackRun {
     this.#queue = queue
     this.#callbacks = callbacks
     this.#sealBytes = options.sealBytes
+    this.parts = new Parts({
+      cutter: coders.cutter,
+      chunkKey: async (take) => {
+        await (this.#firstOpened ??= this.#open(take))
+        return this.#chunkKey
+      },
+      ...callbacks,
+    })
   }
 
   /** Tries as hard as what is packed now is worth. */
@@ -174,7 +182,7 @@ class PackRun {
 
   /** After `end`. */
   giveBack(): void {
-    for (const take of this.#unsealed) this.#callbacks.onUnsealed?.(take)
+    for (const take of [...this.#unsealed, ...this.parts.open]) this.#callbacks.onUnsealed?.(take)
   }
 
   async end(): Promise<void> {
@@ -235,58 +243,60 @@ class PackRun {
         frames: (stream) => before()?.frames(stream) ?? lineages.frames(epoch, stream, journal.nextOrdinal(epoch, stream)),
       },
     })
+    this.#chunkKey = chunkKey
     return { epoch, sealNumber, chunkKey, builder, file, temporaryName, age, cursors: [], files: [], behind, isSealed: false }
   }
 
-  async file(take: FileTake): Promise<void> {
-    try {
-      await this.#packFile(take)
-    } catch (error) {
-      if (!(error instanceof SluiceError) || error.code !== 'capture-unreadable') {
-        // Read further than packed, perhaps, and the pack with its beginning may be sealed already.
-        this.#unsealed.push({ stream: take.stream, path: take.path })
-        throw error
-      }
-      // Capture has noted it and comes back to it; what was read so far does not count.
-      this.#draft?.builder.dropEntry()
-    }
-    if (this.#full()) await this.seal()
+  /** Packs what comes next. */
+  async add({ take, chunkKey, picture, piece, end }: Part): Promise<void> {
+    if (this.#callbacks.signal?.aborted) throw new SluiceError('aborted', 'packing was stopped')
+    const file = this.#file?.take === take ? this.#file : await this.#beginFile(take)
+    if (picture) await this.#packPicture(file, picture, chunkKey, end)
+    else if (piece) await this.#packPiece(file, await piece, chunkKey)
+    if (end) this.#endFile(file, end)
+    if (end && this.#full()) await this.seal()
   }
 
-  async #packFile(take: FileTake): Promise<void> {
+  async #beginFile(take: FileTake): Promise<PackedFile> {
     this.#try(take)
     await this.#open(take)
     this.#begin(take, take.startOffset)
-    if (!mayBeFrame(take)) return this.#packBytes(take, this.#read(take, this.#coders.cutter.room))
-    const file = await whole(this.#read(take))
-    // Asked before the work is done: a file that changed meanwhile is taken again.
-    if (!(await take.unchanged())) return this.#torn(take)
-    if (this.#draft && (await this.#coders.frames.pack(this.#draft.builder, take.stream, file))) return this.#packed(take, file.length, chunkerStart)
-    await this.#packBytes(take, [file])
+    return this.#file = { take, offset: take.startOffset, state: take.chunker }
   }
 
-  async *#read(take: FileTake, room?: () => Uint8Array): AsyncIterable<Uint8Array> {
-    for await (const buffer of take.read(room)) {
-      if (this.#callbacks.signal?.aborted) throw new SluiceError('aborted', 'packing was stopped')
-      this.#callbacks.onRead?.(buffer.length)
-      await this.#callbacks.rest?.()
-      yield buffer
+  #endFile({ take, offset, state }: PackedFile, end: NonNullable<Part['end']>): void {
+    const complete = take.stream.files === 'whole'
+    if (end === 'read') {
+      this.#draft?.builder.endEntry(complete)
+      this.#draft?.cursors.push(cursorOf(take, offset, complete, take.fingerprint(), state))
+    } else {
+      this.#draft?.builder.dropEntry()
+      if (end === 'torn') this.#callbacks.onTorn(take)
     }
+    this.parts.open.delete(take)
+    this.#file = undefined
   }
 
-  async #packBytes(take: FileTake, buffers: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): Promise<void> {
-    let { startOffset: offset, chunker: state } = take
-    const chunkKey = this.#draft?.chunkKey
-    for await (const piece of this.#coders.cutter.pieces(buffers, state, chunkKey)) {
-      for (const { bytes, name } of piece.chunks) {
-        await this.#add(take, bytes, this.#draft?.chunkKey === chunkKey ? name : undefined)
-        offset += bytes.length
-        if (this.#full() && bytes.length >= fingerprintBytes) await this.#sealInside(take, offset, bytes)
-      }
-      state = piece.state
+  async #packPicture(file: PackedFile, picture: Buffer, chunkKey: Uint8Array | undefined, end: Part['end']): Promise<void> {
+    if (end !== 'read' || !this.#draft) return
+    if (await this.#coders.frames.pack(this.#draft.builder, file.take.stream, picture)) {
+      Object.assign(file, { offset: picture.length, state: chunkerStart })
+      return
     }
-    if (!(await take.unchanged())) return this.#torn(take)
-    this.#packed(take, offset, state)
+    for await (const { piece } of this.#coders.cutter.pieces([picture], file.state, chunkKey)) await this.#packPiece(file, await piece, chunkKey)
+  }
+
+  async #packPiece(file: PackedFile, piece: Piece, chunkKey: Uint8Array | undefined): Promise<void> {
+    for (const { bytes, name } of piece.chunks) {
+      const { stream } = file.take
+      // The epoch is another one since, perhaps.
+      const hash = this.#draft?.chunkKey === chunkKey ? name : chunkNameOf(bytes, this.#draft?.chunkKey)
+      await this.#draft?.builder.addChunk(stream, bytes, hash, this.#coders.blocks.isBulk ? piece.lease : undefined)
+      file.offset += bytes.length
+      if (this.#full() && bytes.length >= fingerprintBytes) await this.#sealInside(file.take, file.offset, bytes)
+    }
+    file.state = piece.state
+    piece.lease.release()
   }
 
   #full(): boolean {
@@ -302,11 +312,6 @@ class PackRun {
     this.#draft?.builder.beginEntry(take.stream, { path: take.path, fileId: take.fileId, mode, modifiedUs, offset })
   }
 
-  /** `name`: missing where the chunk was named for another epoch. */
-  async #add(take: FileTake, bytes: Uint8Array, name: Uint8Array | undefined): Promise<void> {
-    await this.#draft?.builder.addChunk(take.stream, bytes, name ?? chunkNameOf(bytes, this.#draft.chunkKey))
-  }
-
   /** Seals in the middle of a file, at the boundary behind `chunk`, and goes on with the file in the next pack. */
   async #sealInside(take: FileTake, offset: number, chunk: Uint8Array): Promise<void> {
     const fingerprint = { head: take.fingerprint().head, tail: sha256(chunk.subarray(-fingerprintBytes)) }
@@ -315,17 +320,6 @@ class PackRun {
     await this.seal()
     await this.#open(take)
     this.#begin(take, offset)
-  }
-
-  #torn(take: FileTake): void {
-    this.#draft?.builder.dropEntry()
-    this.#callbacks.onTorn(take)
-  }
-
-  #packed(take: FileTake, offset: number, state: ChunkerState): void {
-    const complete = take.stream.files === 'whole'
-    this.#draft?.builder.endEntry(complete)
-    this.#draft?.cursors.push(cursorOf(take, offset, complete, take.fingerprint(), state))
   }
 
   /**

@@ -1,25 +1,28 @@
 import type { ChunkerState } from './chunker.ts'
 import type { CutOutput } from './cut.ts'
+import { ahead } from './ahead.ts'
 import { cut } from './cut.ts'
-import { Slabs } from '../workers/shared-memory.ts'
+import { Lease, Slabs } from '../workers/shared-memory.ts'
 import type { Workers } from '../workers/workers.ts'
 import { chunkSizes } from './chunker.ts'
 import { chunkNameOf, hashBytes } from './sha256.ts'
 
 /** Read at a time: large enough that a big file costs few calls, small enough that memory does not notice. */
-const readBytes = 4 << 20
+const readBytes = 2 << 20
 /** In front of what is read there is room for the chunk that began before it. */
 const carryBytes = chunkSizes.most
 /** Less than this is cut sooner than it is handed to a thread. */
 const leastHandedBytes = 64 << 10
-/** Read, about to be cut, being cut, and packed. */
-const slabsInUse = 4
+/** Read, about to be cut, being cut, and packed; and of the files behind. */
+const slabsInUse = 8
 
 /** A stretch of a file that ends with a chunk. */
 export interface Piece {
   readonly chunks: readonly PieceChunk[]
   /** The chunker's state behind all that was read so far. */
   readonly state: ChunkerState
+  /** On the memory in which the chunks stand, held for whoever gets the piece. */
+  readonly lease: Lease
 }
 
 interface PieceChunk {
@@ -32,7 +35,7 @@ export class FileCutter {
   readonly #workers: Workers
   readonly #slabs = new Slabs(carryBytes + readBytes, slabsInUse)
   /** Memory handed out for reading, by its buffer. */
-  readonly #rooms = new Map<ArrayBufferLike, Uint8Array>()
+  readonly #rooms = new WeakMap<ArrayBufferLike, Uint8Array>()
 
   constructor(workers: Workers) {
     this.#workers = workers
@@ -45,24 +48,29 @@ export class FileCutter {
     return slab.subarray(carryBytes)
   }
 
-  /** The pieces of a file whose chunker stood at `state`; each is valid until the next is asked for. */
-  async *pieces(buffers: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, state: ChunkerState, chunkKey: Uint8Array | undefined): AsyncGenerator<Piece> {
+  /** The pieces of a file whose chunker stood at `state`, or would, once they are cut: its last buffer is read before that. */
+  async *pieces(
+    buffers: AsyncIterable<Uint8Array> | Iterable<Uint8Array>, state: ChunkerState, chunkKey: Uint8Array | undefined,
+  ): AsyncGenerator<{ readonly piece: Promise<Piece> }> {
     let before: Stretch | undefined
-    for await (const { slab, length } of ahead(this.#filled(buffers))) {
+    for await (const { slab, length } of ahead(this.#filled(buffers), 1)) {
       const done = await before?.cut
       const rest = before && done ? restOf(before, done) : new Uint8Array()
       const next = this.#stretch(slab, length, rest, done?.state ?? state, chunkKey)
-      if (before && done) yield this.#piece(before, done)
-      if (before) this.#slabs.give(before.slab)
+      if (before && done) yield { piece: Promise.resolve(this.#piece(before, done)) }
       before = next
     }
-    this.#rooms.clear()
     if (!before) return
-    const done = await before.cut
-    yield this.#piece(before, done)
-    const rest = restOf(before, done)
-    if (rest.length > 0) yield { chunks: [{ bytes: rest, name: chunkNameOf(rest, chunkKey) }], state: done.state }
-    this.#slabs.give(before.slab)
+    const piece = this.#last(before, chunkKey)
+    piece.catch(() => undefined) // thrown where it is awaited
+    yield { piece }
+  }
+
+  async #last(stretch: Stretch, chunkKey: Uint8Array | undefined): Promise<Piece> {
+    const done = await stretch.cut
+    const piece = this.#piece(stretch, done)
+    const rest = restOf(stretch, done)
+    return rest.length === 0 ? piece : { ...piece, chunks: [...piece.chunks, { bytes: rest, name: chunkNameOf(rest, chunkKey) }] }
   }
 
   /** Slabs that hold the buffers, behind the room for what came before. */
@@ -83,14 +91,14 @@ export class FileCutter {
     }
   }
 
-  #piece({ bytes }: Stretch, { lengths, names, state }: CutOutput): Piece {
+  #piece({ slab, bytes }: Stretch, { lengths, names, state }: CutOutput): Piece {
     let at = 0
     const chunks = lengths.map((length, index) => {
       const chunk = { bytes: bytes.subarray(at, at + length), name: names.subarray(index * hashBytes, (index + 1) * hashBytes) }
       at += length
       return chunk
     })
-    return { chunks, state }
+    return { chunks, state, lease: new Lease(() => this.#slabs.give(slab)) }
   }
 
   #stretch(slab: Uint8Array, length: number, rest: Uint8Array, state: ChunkerState, chunkKey: Uint8Array | undefined): Stretch {
@@ -117,20 +125,4 @@ interface Stretch {
 
 function restOf({ bytes }: Stretch, { lengths }: CutOutput): Uint8Array {
   return bytes.subarray(lengths.reduce((sum, length) => sum + length, 0))
-}
-
-/** Asks for the next one as soon as one is there. */
-async function* ahead<Item>(items: AsyncGenerator<Item>): AsyncGenerator<Item> {
-  let next = items.next()
-  try {
-    for (;;) {
-      const result = await next
-      if (result.done) return
-      next = items.next()
-      next.catch(() => undefined) // thrown where it is awaited
-      yield result.value
-    }
-  } finally {
-    await items.return(undefined)
-  }
 }

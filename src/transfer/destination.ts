@@ -12,8 +12,8 @@ export interface PackName {
 /** Random access to a pack's bytes, wherever they are. */
 export interface ByteSource {
   readonly sizeBytes: number
-  /** Exactly `length` bytes from `offset`; throws when the source ends before. */
-  read(offset: number, length: number): Promise<Uint8Array>
+  /** Exactly `length` bytes from `offset`, in `room` if there is one and it serves; throws when the source ends before. */
+  read(offset: number, length: number, room?: Uint8Array): Promise<Uint8Array>
 }
 
 /** A pack to send. Its bytes are stable: reading a range twice gives the same bytes, also after a restart. */

@@ -90,6 +90,11 @@ export function folderDestination(url: string, disk: Disk): Destination {
   }
 }
 
+/** Once so much of a pack went out, and each slice in less than `quickMs`, slices are large: small ones cost as much again as their bytes. */
+const slowStartBytes = 2 << 20
+const largeSliceBytes = 4 * sliceBytes
+const quickMs = 20
+
 /** Errors of this disk as what they mean for a destination; those of a pack's source never pass through. */
 type Here = <T>(work: Promise<T>) => Promise<T>
 
@@ -122,13 +127,21 @@ async function prepare(disk: Disk, root: string, folder: string): Promise<void> 
 async function send(file: DiskFile, pack: OutgoingPack, options: PutOptions, here: Here): Promise<void> {
   const { signal, meter, onSent } = options
   let offset = await resumeAt(file, pack, here, signal)
-  while (offset < pack.sizeBytes) {
-    const slice = await pack.read(offset, Math.min(sliceBytes, pack.sizeBytes - offset))
+  const room = new Uint8Array(Math.min(largeSliceBytes, pack.sizeBytes - offset))
+  let ahead: Uint8Array = new Uint8Array()
+  let length = sliceBytes
+  for (let written = 0; offset < pack.sizeBytes; written += length) {
+    if (ahead.length === 0) ahead = await pack.read(offset, Math.min(room.length, pack.sizeBytes - offset), room)
+    const slice = ahead.subarray(0, length)
+    ahead = ahead.subarray(length)
     stopIfAborted(signal)
     chargeSlice(meter, slice.length)
+    const began = performance.now()
     await here(file.write(slice, offset))
     offset += slice.length
     onSent?.(slice.length)
+    const isQuick = performance.now() - began < quickMs
+    length = isQuick && written >= slowStartBytes ? largeSliceBytes : sliceBytes
   }
   await here(file.sync())
 }

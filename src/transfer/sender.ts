@@ -261,8 +261,8 @@ function outgoingPack(name: PackName, header: Uint8Array, body: ByteSource): Out
   return {
     name,
     sizeBytes: header.length + body.sizeBytes,
-    read: async (offset, length) => {
-      if (offset >= header.length) return body.read(offset - header.length, length)
+    read: async (offset, length, room) => {
+      if (offset >= header.length) return body.read(offset - header.length, length, room)
       const front = header.subarray(offset, offset + length)
       return front.length === length ? front : Buffer.concat([front, await body.read(0, length - front.length)])
     },

@@ -10,6 +10,24 @@ export function sharedCopy(bytes: Uint8Array): Uint8Array {
   return copy
 }
 
+/** Memory that several use; once all have let go, `onFree` is called. Whoever makes it is the first. */
+export class Lease {
+  #users = 1
+  readonly #onFree: () => void
+
+  constructor(onFree: () => void) {
+    this.#onFree = onFree
+  }
+
+  hold(): void {
+    this.#users++
+  }
+
+  release(): void {
+    if (--this.#users === 0) this.#onFree()
+  }
+}
+
 /** Pieces of shared memory of one size, used again and again: a new one costs as much as compressing a tenth of it. */
 export class Slabs {
   readonly #sizeBytes: number

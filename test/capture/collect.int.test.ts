@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test, vi } from 'vitest'
-import type { Cursor } from '../../src/capture/take.ts'
+import type { Cursor, FileTake } from '../../src/capture/take.ts'
 import { Bench, sorted, text } from './bench-folder.ts'
 
 describe('append streams', () => {
@@ -94,6 +94,25 @@ describe('append streams', () => {
     expect(text(await bench.once())).toEqual(['log@0:one and more'])
     expect(bench.told()).toEqual(['capture.replaced'])
     expect(bench.cursors.size).toBe(1)
+  })
+
+  test('files that are kept stay open while the next ones are handed out; the others are closed', async () => {
+    await using bench = new Bench()
+    for (const name of ['a', 'b', 'c']) fs.writeFileSync(bench.at(name), `of ${name}`)
+    const open: FileTake[] = []
+    for await (const take of bench.capture.takes({ asItStands: true })) {
+      if (open.length < 2) expect(take.keep()).toBe(true)
+      open.push(take)
+    }
+    const read = async (take: FileTake | undefined): Promise<string> => {
+      let found = ''
+      for await (const bytes of take?.read() ?? []) found += Buffer.from(bytes).toString()
+      return found
+    }
+    expect(await read(open[0])).toBe('of a')
+    expect(await read(open[1])).toBe('of b')
+    await expect(read(open[2])).rejects.toMatchObject({ code: 'capture-unreadable' })
+    for (const take of open) await take[Symbol.asyncDispose]()
   })
 
   test('a deleted file is told once and its cursor can go', async () => {

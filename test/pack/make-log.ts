@@ -226,6 +226,7 @@ export function fakeTake(stream: Stream, path: string, bytes: Uint8Array, rest: 
     },
     fingerprint: () => rolling.value(),
     unchanged: async () => !rest.torn,
+    keep: () => true,
     closed: false,
     async [Symbol.asyncDispose]() {
       this.closed = true

@@ -147,6 +147,21 @@ describe('packing', () => {
     expectSame(files, Object.fromEntries(names.map((name) => [`screens/${name}`, lines(name, 300)])))
   })
 
+  test('in bulk, files of any size and content come back, whether their blocks are copied or stand where they were read', async () => {
+    const at = await desk({ sealBytes: 500_000 })
+    const sizes = [0, 5, 70_000, 300_000, 3_000_000, 1, 250_000, 900_000, 40_000, 2_300_000, 400_000, 400_000]
+    const contents = sizes.map((size, index) => (index % 2 ? noise(`bulk ${index}`, size) : lines(`bulk ${index}`, size >> 6)))
+    const all = [...contents, contents[4]!, Buffer.concat([contents[1]!, contents[9]!.subarray(0, 1_500_000), contents[3]!])]
+    const effort = () => ({ level: 1, isBulk: true })
+    await at.pack(all.map((bytes, index) => fakeTake(index % 5 === 4 ? pointer : screens, `f${index}`, bytes)), { effort })
+    const { packs, files, problems } = await at.send()
+    expect(problems).toEqual([])
+    expectSame(files, Object.fromEntries(all.map((bytes, index) => [`${index % 5 === 4 ? 'pointer' : 'screens'}/f${index}`, bytes])))
+    const blocks = packs.flatMap(({ manifest }) => manifest.blocks)
+    expect(blocks.every(({ referenceDistance }) => referenceDistance === 0)).toBe(true)
+    expect(blocks.length).toBeLessThan(all.reduce((sum, bytes) => sum + bytes.length, 0) / 100_000)
+  })
+
   test('a pack is sealed before its manifest outgrows its limit', async () => {
     const at = await desk({ sealBytes: 60 << 20 })
     const prefix = `${'d'.repeat(250)}/`.repeat(16)

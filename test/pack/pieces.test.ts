@@ -25,9 +25,11 @@ async function* buffersOf(bytes: Uint8Array, sizes: readonly number[], room: (()
 async function piecesOf(cutter: FileCutter, bytes: Uint8Array, sizes: readonly number[], usesRoom: boolean) {
   const chunks: { bytes: Buffer; name: string }[] = []
   let state = chunkerStart
-  for await (const piece of cutter.pieces(buffersOf(bytes, sizes, usesRoom ? cutter.room : undefined), state, undefined)) {
+  for await (const next of cutter.pieces(buffersOf(bytes, sizes, usesRoom ? cutter.room : undefined), state, undefined)) {
+    const piece = await next.piece
     for (const chunk of piece.chunks) chunks.push({ bytes: Buffer.from(chunk.bytes), name: Buffer.from(chunk.name).toString('hex') })
     state = piece.state
+    piece.lease.release()
   }
   return { chunks, state }
 }

@@ -186,7 +186,7 @@ export function describePutting(name: string, factory: () => Promise<PutUnderTes
       const broken: OutgoingPack = {
         ...pack,
         async read(offset, length) {
-          if (offset >= 2 * sliceBytes) throw new Error('spool is gone')
+          if (offset + length > 2 * sliceBytes) throw new Error('spool is gone')
           return pack.read(offset, length)
         },
       }

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, test } from 'vitest'
 import { realDisk } from '../../src/journal/real-disk.ts'
@@ -49,6 +50,31 @@ describe('a folder as destination', () => {
     await writeFile(part, damage(await readFile(part), pack.bytes))
     expect(await putCounting(at(root), pack)).toBe(pack.sizeBytes - firstWrong)
     expect(await contentOf(at(root), pack.name)).toEqual(pack.bytes)
+  })
+
+  test('slices grow on a disk that takes them quickly, and only there', async () => {
+    const pack = packOf(1, randomBytes(8 << 20))
+    const slicesOn = async (waitMs: number): Promise<number[]> => {
+      const slices: number[] = []
+      const disk: typeof realDisk = {
+        ...realDisk,
+        async open(path, mode) {
+          const file = await realDisk.open(path, mode)
+          return { ...file, write: async (bytes, offset) => {
+            await sleep(waitMs)
+            await file.write(bytes, offset)
+          } }
+        },
+      }
+      const destination = at(join(await temporaryFolder(), 'packs'), disk)
+      await destination.put(pack, { onSent: bytes => slices.push(bytes) })
+      expect(await contentOf(destination, pack.name)).toEqual(pack.bytes)
+      return slices
+    }
+    const quick = await slicesOn(0)
+    expect(quick.slice(0, 32).every(bytes => bytes === sliceBytes)).toBe(true)
+    expect(Math.max(...quick)).toBe(4 * sliceBytes)
+    expect(Math.max(...await slicesOn(25))).toBe(sliceBytes)
   })
 
   test('resuming reads the partial file under the signal too', async () => {
