@@ -16,7 +16,7 @@ const root = join(import.meta.dirname, '..')
 export const kernels: readonly Kernel[] = [
   { source: 'kernels/gear.ts', target: 'src/pack/gear-wasm.ts', memoryBase: 64 },
   { source: 'kernels/pixel-model.ts', target: 'src/compress/frames/pixel-model-wasm.ts', memoryBase: 128 },
-  { source: 'kernels/png-filter.ts', target: 'src/compress/frames/png-filter-wasm.ts', memoryBase: 1024 },
+  { source: 'kernels/png-rows.ts', target: 'src/compress/frames/png-rows-wasm.ts', memoryBase: 1024 },
 ]
 
 /** The text of a kernel's target. */

@@ -4,7 +4,7 @@ import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { frameBytes, readFrame } from '../compress/frames/canonical.ts'
 import { indexed } from '../compress/frames/codec.ts'
 import { maxFrameBytes } from '../compress/frames/frame.ts'
-import { frameOf, pictureOf } from '../compress/frames/picture.ts'
+import { frameOf, isWhole, pictureOf } from '../compress/frames/picture.ts'
 
 /** More frames than are ever kept. */
 const maxFrames = 8
@@ -13,8 +13,9 @@ export const mostFramesBytes = 80 << 20
 
 /** Pictures as bytes, hardly compressed: they are read at the next start, perhaps seconds later. */
 export function writeFrames(writer: ByteWriter, frames: readonly KeptFrame[]): void {
-  writer.varint(frames.length)
-  for (const { ordinal, start, indexed: { picture } } of frames) {
+  const whole = frames.filter(({ indexed: { picture } }) => isWhole(picture))
+  writer.varint(whole.length)
+  for (const { ordinal, start, indexed: { picture } } of whole) {
     writer.varint(ordinal)
     writer.varint(start)
     const params = { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 0 }

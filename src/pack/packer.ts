@@ -98,7 +98,7 @@ export class Packer {
   constructor(options: PackerOptions) {
     this.#options = options
     const { zstd, level, workers = inline } = options
-    this.#coders = { blocks: new BlockCoder(zstd, level, workers), frames: new FramePacker(frameEffort(level)), cutter: new FileCutter(workers) }
+    this.#coders = { blocks: new BlockCoder(zstd, level, workers), frames: new FramePacker(frameEffort(level), workers), cutter: new FileCutter(workers) }
   }
 
   /**

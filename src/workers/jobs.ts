@@ -1,7 +1,10 @@
 import type { CompressOptions } from '../compress/codec.ts'
 import type { EncodedLines } from '../compress/json-lines/encode.ts'
 import { provenLines } from '../compress/json-lines/proven.ts'
+import type { EncodedFrame, FrameEffort, IndexedPicture } from '../compress/frames/codec.ts'
+import { provenFrame } from '../compress/frames/proven.ts'
 import { compressNow } from '../compress/zstd-native.ts'
+import { pictureOfFile, type PictureFile } from '../pack/frame-chunk.ts'
 import { cut, type CutInput, type CutOutput } from '../pack/cut.ts'
 
 /** What a job gives back, and which memory of it changes hands instead of being copied. */
@@ -29,8 +32,38 @@ function lines({ raw, model }: LinesInput): Done<EncodedLines | undefined> {
   return { output, ...(output && { moved: ownBuffers(output.code, output.model) }) }
 }
 
+interface PictureInput {
+  readonly file: Uint8Array
+  readonly chunkKey: Uint8Array | undefined
+}
+
+function picture({ file, chunkKey }: PictureInput): Done<PictureFile | undefined> {
+  const output = pictureOfFile(file, chunkKey)
+  return { output, ...(output && { moved: memoryOf(output.current) }) }
+}
+
+interface FrameInput {
+  readonly current: IndexedPicture
+  readonly references: readonly IndexedPicture[]
+  readonly effort: FrameEffort
+}
+
+interface FrameOutput extends Pick<FrameInput, 'current' | 'references'> {
+  readonly code: EncodedFrame | undefined
+}
+
+function frame({ current, references, effort }: FrameInput): Done<FrameOutput> {
+  const code = provenFrame(current, references, effort)
+  return { output: { code, current, references }, moved: [current, ...references].flatMap(memoryOf) }
+}
+
+/** What moves with a picture. */
+export function memoryOf({ picture: { pixels }, hashes }: IndexedPicture): ArrayBuffer[] {
+  return ownBuffers(pixels, hashes)
+}
+
 /** Those that belong to one of the arrays alone. */
-function ownBuffers(...arrays: readonly Uint8Array[]): ArrayBuffer[] {
+function ownBuffers(...arrays: readonly (Uint8Array | Uint32Array)[]): ArrayBuffer[] {
   return arrays.flatMap(({ buffer, byteLength }) => (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? buffer : []))
 }
 
@@ -45,6 +78,10 @@ export const jobs = {
   zstd,
   /** Turns JSON lines into columns, with the proof. */
   lines,
+  /** Reads a PNG as the frame that it is; undefined when it is better stored as bytes. */
+  picture,
+  /** Codes a picture, with the proof. The pictures are to be moved, and come back. */
+  frame,
 } as const
 
 export type Jobs = typeof jobs

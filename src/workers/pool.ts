@@ -31,6 +31,7 @@ const mostDeaths = 3
 
 interface Waiting {
   readonly question: Question
+  readonly moved: readonly ArrayBuffer[]
   readonly resolve: (output: unknown) => void
   readonly reject: (error: unknown) => void
 }
@@ -42,7 +43,7 @@ interface Thread {
 
 /**
  * Threads that do jobs, started when there is more to do than those that run can take. What waits is as much as is asked for at
- * a time: callers keep to `width`. A job whose thread ended is done on the calling thread. Threads do not keep the process
+ * a time: callers keep to `width`. A job whose thread ended is done on the calling thread, unless what it needs went with the thread. Threads do not keep the process
  * alive unless they have something to do.
  */
 export class WorkerPool implements Workers, AsyncDisposable {
@@ -66,10 +67,10 @@ export class WorkerPool implements Workers, AsyncDisposable {
     return this.#threads.size
   }
 
-  async run<Name extends JobName>(name: Name, input: InputOf<Name>): Promise<OutputOf<Name>> {
+  async run<Name extends JobName>(name: Name, input: InputOf<Name>, moved: readonly ArrayBuffer[] = []): Promise<OutputOf<Name>> {
     clearTimeout(this.#rest)
     const output = await new Promise<unknown>((resolve, reject) => {
-      this.#queue.push({ question: { id: ++this.#lastId, name, input }, resolve, reject })
+      this.#queue.push({ question: { id: ++this.#lastId, name, input }, moved, resolve, reject })
       this.#hand()
     })
     return output as OutputOf<Name>
@@ -116,7 +117,7 @@ export class WorkerPool implements Workers, AsyncDisposable {
   #ask(thread: Thread, waiting: Waiting): void {
     thread.worker.ref()
     thread.underWay.set(waiting.question.id, waiting)
-    thread.worker.postMessage(waiting.question)
+    thread.worker.postMessage(waiting.question, waiting.moved)
   }
 
   #answered(thread: Thread, { id, output, failed }: Answer): void {
@@ -131,7 +132,10 @@ export class WorkerPool implements Workers, AsyncDisposable {
 
   #ended(thread: Thread): void {
     this.#threads.delete(thread)
-    for (const waiting of thread.underWay.values()) doHere(waiting)
+    for (const waiting of thread.underWay.values()) {
+      if (waiting.moved.length === 0) doHere(waiting)
+      else waiting.reject(new SluiceError('codec-failed', `a thread ended with what it was given for ${waiting.question.name}`))
+    }
     this.#hand()
   }
 

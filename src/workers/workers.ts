@@ -4,8 +4,11 @@ import type { InputOf, JobName, OutputOf } from './jobs.ts'
 export interface Workers {
   /** How many are worth having under way at a time. */
   readonly width: number
-  /** Throws what the job throws. */
-  run<Name extends JobName>(name: Name, input: InputOf<Name>): Promise<OutputOf<Name>>
+  /**
+   * Throws what the job throws. `moved`: memory of the input that changes hands instead of being copied; until it comes
+   * back with the output it is empty here. It is gone when the thread is: `codec-failed`.
+   */
+  run<Name extends JobName>(name: Name, input: InputOf<Name>, moved?: readonly ArrayBuffer[]): Promise<OutputOf<Name>>
 }
 
 /** Does every job at once where it is asked for. */

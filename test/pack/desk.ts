@@ -12,6 +12,7 @@ import { encodeHeader, headerHash, noPrevious } from '../../src/pack/header.ts'
 import { Packer, type PackCallbacks } from '../../src/pack/packer.ts'
 import { readPack, type ReadPack } from '../../src/pack/read-pack.ts'
 import { toHex } from '../../src/pack/sha256.ts'
+import type { Workers } from '../../src/workers/workers.ts'
 import { memoryDestination } from '../../src/transfer/memory.ts'
 import { device, idOf, put } from './make-log.ts'
 import { filesOf, problemsOf, readAll } from './read-content.ts'
@@ -30,7 +31,7 @@ export class Desk {
   readBytes = 0
   #ids = 0
 
-  constructor(folder: string, options: { sealBytes?: number; disk?: Disk; level?: number } = {}) {
+  constructor(folder: string, options: { sealBytes?: number; disk?: Disk; level?: number; workers?: Workers } = {}) {
     this.folder = folder
     const disk = options.disk ?? realDisk
     this.journal = new Journal(join(folder, 'journal.sqlite'))
@@ -38,7 +39,7 @@ export class Desk {
     this.spool = new Spool(join(folder, 'spool'), disk)
     this.lineages = new Lineages(join(folder, 'lineages'), disk)
     this.packer = new Packer({
-      journal: this.journal, spool: this.spool, lineages: this.lineages, zstd: zstdNative, level: options.level ?? 1,
+      journal: this.journal, spool: this.spool, lineages: this.lineages, zstd: zstdNative, level: options.level ?? 1, ...(options.workers && { workers: options.workers }),
       sealBytes: options.sealBytes ?? 4 << 20, epochMs: 86_400_000, now: () => this.now,
       randomBytes: () => idOf(`epoch ${this.#ids++}`), emit: (event) => void this.events.push(event),
     })

@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import sharp from 'sharp'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { drawScreen } from '../../cli/demo/screenshot.ts'
 import { simulateSession } from '../../cli/demo/session.ts'
 import { codecIds } from '../../src/compress/codec.ts'
@@ -13,6 +13,8 @@ import type { ManifestBlock } from '../../src/pack/manifest.ts'
 import { readLog } from '../../src/pack/read-log.ts'
 import type { ReadPack } from '../../src/pack/read-pack.ts'
 import { restore } from '../../src/pack/restore.ts'
+import { WorkerPool } from '../../src/workers/pool.ts'
+import { inline, type Workers } from '../../src/workers/workers.ts'
 import { changePixels, chunkOf, drawPixels, forms, headerOf, makePng, signature } from '../compress/frames/make-png.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 import { Desk } from './desk.ts'
@@ -78,6 +80,35 @@ describe('packing screenshots of a stream with fidelity pixels', () => {
       await expectSamePixels(restored.get(`screens/${index}.png`)!, file)
       expect(readPng(restored.get(`screens/${index}.png`)!)).toEqual(readPng(file))
     }
+  })
+
+  test('on other threads they become what they become on this one, and a thread that ends with them costs bytes, not pictures', async () => {
+    const files = work(10)
+    const names = files.map((_, at) => `${at}.png`)
+    const pool = new WorkerPool({ threads: 2, restMs: 60_000 })
+    onTestFinished(() => pool[Symbol.asyncDispose]())
+    const packed = async (workers: Workers): Promise<ReadPack[]> => {
+      const at = await desk({ workers })
+      for (const half of [0, 5]) await at.pack(files.slice(half, half + 5).map((file, index) => fakeTake(screens, names[half + index]!, file)))
+      const { packs, files: restored, problems } = await at.send()
+      expect(problems).toEqual([])
+      for (const [index, file] of files.entries()) await expectSamePixels(restored.get(`screens/${names[index]}`)!, file)
+      return packs
+    }
+    const here = await packed(inline)
+    expect(blocksOf(await packed(pool))).toEqual(blocksOf(here))
+    let frames = 0
+    const failing: Workers = {
+      width: 2,
+      async run(name, input, moved) {
+        const under = pool.run(name, input, moved)
+        // The fourth goes down with its pictures: both that it was to be made from are lost.
+        if (name === 'frame' && ++frames === 4) await pool[Symbol.asyncDispose]()
+        return under
+      },
+    }
+    const kinds = blocksOf(await packed(failing)).map(({ codec }) => codec === codecIds.frame)
+    expect(kinds).toEqual(kinds.map((_, index) => index !== 3))
   })
 
   test('one picture in several files is stored once, however they are compressed, also after its pack was sent', async () => {

@@ -151,7 +151,8 @@ describe('packing', () => {
     const at = await desk({ sealBytes: 500_000 })
     const sizes = [0, 5, 70_000, 300_000, 3_000_000, 1, 250_000, 900_000, 40_000, 2_300_000, 400_000, 400_000]
     const contents = sizes.map((size, index) => (index % 2 ? noise(`bulk ${index}`, size) : lines(`bulk ${index}`, size >> 6)))
-    const all = [...contents, contents[4]!, Buffer.concat([contents[1]!, contents[9]!.subarray(0, 1_500_000), contents[3]!])]
+    const known = Buffer.concat([noise('before', 200_000), contents[9]!.subarray(0, 600_000), noise('behind', 200_000)])
+    const all = [...contents, contents[4]!, known]
     const effort = () => ({ level: 1, isBulk: true })
     await at.pack(all.map((bytes, index) => fakeTake(index % 5 === 4 ? pointer : screens, `f${index}`, bytes)), { effort })
     const { packs, files, problems } = await at.send()

@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { zstdDecompressSync } from 'node:zlib'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { indexed } from '../../src/compress/frames/codec.ts'
+import { isWhole, pictureOf } from '../../src/compress/frames/picture.ts'
 import { chunkerStart } from '../../src/pack/chunker.ts'
 import { cut } from '../../src/pack/cut.ts'
+import { memoryOf } from '../../src/workers/jobs.ts'
 import { WorkerPool } from '../../src/workers/pool.ts'
 import { sharedCopy, Slabs } from '../../src/workers/shared-memory.ts'
 import { inline } from '../../src/workers/workers.ts'
@@ -43,6 +46,20 @@ describe('a pool of threads', () => {
     const under = Array.from({ length: 12 }, () => pool.run('zstd', { raw, level: 19 }))
     await pool[Symbol.asyncDispose]()
     for (const stored of await Promise.all(under)) expect(zstdDecompressSync(stored).equals(raw)).toBe(true)
+  })
+
+  test('memory that is handed over comes back with the answer, and is gone with its thread', async () => {
+    const pool = poolOf(1)
+    const current = indexed(pictureOf({ width: 64, height: 4, colorType: 0, bitDepth: 8, head: new Uint8Array(), tail: new Uint8Array(), pixels: randomBytes(256) }))
+    const pixels = [...current.picture.pixels]
+    const coded = pool.run('frame', { current, references: [], effort: 'quick' }, memoryOf(current))
+    expect(isWhole(current.picture)).toBe(false)
+    const back = (await coded).current
+    expect([...back.picture.pixels]).toEqual(pixels)
+    const lost = pool.run('frame', { current: back, references: [], effort: 'quick' }, memoryOf(back))
+    await pool[Symbol.asyncDispose]()
+    await expect(lost).rejects.toMatchObject({ code: 'codec-failed' })
+    expect(isWhole(back.picture)).toBe(false)
   })
 
   test('a job that is no job ends its thread, and the error is told', async () => {

@@ -71,6 +71,11 @@ export function frameOf(picture: Picture): Frame {
   return { width, height, bitDepth, colorType, pixels: bytes, head, tail }
 }
 
+/** False while its pixels are with another thread, and when they were lost there. */
+export function isWhole({ pixels, columns, height }: Picture): boolean {
+  return pixels.length === columns * height
+}
+
 /** Whether two pictures are those of equal frames. */
 export function samePicture(a: Picture, b: Picture): boolean {
   return sameShape(a, b) && sameMetadata(a, b) && Buffer.compare(viewOf(a.pixels), viewOf(b.pixels)) === 0

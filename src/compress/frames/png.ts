@@ -1,6 +1,6 @@
 import { crc32, deflateSync, inflateSync } from 'node:zlib'
-import { bytesPerPixel, checkedShape, maxMetadataBytes, pixelBytes, rowBytes, type Frame, type FrameShape } from './frame.ts'
-import { unfilter } from './png-filter.ts'
+import { checkedShape, maxMetadataBytes, pixelBytes, rowBytes, type Frame, type FrameShape } from './frame.ts'
+import { readRows } from './png-rows.ts'
 
 const signature = Buffer.from('89504e470d0a1a0a', 'hex')
 /** Length, type and CRC around a chunk's data. */
@@ -16,12 +16,20 @@ interface Chunk {
   readonly end: number
 }
 
+/** A PNG taken apart. What it is made of, save head and tail, stands in memory that the next one takes. */
+interface OpenPng {
+  readonly frame: Frame
+  /** For the codec: the frame's pixels, and a hash of each unit of them; empty where they are not wanted. */
+  readonly pixels: Uint32Array
+  readonly hashes: Uint32Array
+}
+
 /**
- * A PNG taken apart, or undefined when `writePng` could not restore every pixel and every chunk of it: it is damaged,
- * cut, followed by something, animated, interlaced, above the limits of a frame, or no PNG at all. Sizes are checked
- * before anything is inflated, and inflating stops at the size that the header names.
+ * Takes a PNG apart; undefined when `writePng` could not restore every pixel and every chunk of it: it is damaged, cut,
+ * followed by something, animated, interlaced, above the limits of a frame, or no PNG at all. Sizes are checked before
+ * anything is inflated, and inflating stops at the size that the header names.
  */
-export function readPng(bytes: Uint8Array): Frame | undefined {
+export function openPng(bytes: Uint8Array, wantsPicture: boolean): OpenPng | undefined {
   const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
   if (!file.subarray(0, signature.length).equals(signature)) return undefined
   const chunks = readChunks(file)
@@ -37,8 +45,16 @@ export function readPng(bytes: Uint8Array): Frame | undefined {
   const head = file.subarray(header.end, compressed[0]!.start)
   const tail = file.subarray(compressed.at(-1)!.end, end.start)
   if (head.length + tail.length > maxMetadataBytes) return undefined
-  const pixels = readPixels(shape, Buffer.concat(compressed.map(({ data }) => data)))
-  return pixels && { ...shape, pixels, head: Uint8Array.from(head), tail: Uint8Array.from(tail) }
+  const filtered = inflate(shape, compressed.length === 1 ? compressed[0]!.data : Buffer.concat(compressed.map(({ data }) => data)))
+  const rows = filtered && readRows(filtered, shape, wantsPicture)
+  if (!rows) return undefined
+  return { ...rows, frame: { ...shape, pixels: rows.bytes, head: Uint8Array.from(head), tail: Uint8Array.from(tail) } }
+}
+
+/** The frame of `openPng`, in memory of its own. */
+export function readPng(bytes: Uint8Array): Frame | undefined {
+  const frame = openPng(bytes, false)?.frame
+  return frame && { ...frame, pixels: frame.pixels.slice() }
 }
 
 /** A PNG with the same pixels in the same form and the same other chunks in the same order. */
@@ -78,19 +94,17 @@ function isKept(type: string): boolean {
   return type === 'PLTE' || (/^[a-z][A-Za-z]{3}$/.test(type) && !animated.has(type))
 }
 
-function readPixels(shape: FrameShape, compressed: Buffer): Uint8Array | undefined {
+/** Undefined when it is not exactly the rows of such a picture. */
+function inflate(shape: FrameShape, compressed: Buffer): Buffer | undefined {
   const filteredBytes = pixelBytes(shape) + shape.height
-  let filtered: Buffer
   try {
     const options = { maxOutputLength: filteredBytes, chunkSize: Math.max(64, filteredBytes), info: true }
-    const inflated = inflateSync(compressed, options) as unknown as InflateInfo
+    const { buffer, engine } = inflateSync(compressed, options) as unknown as InflateInfo
     // Whatever follows the stream within IDAT would be lost.
-    if (inflated.buffer.length !== filteredBytes || inflated.engine.bytesWritten !== compressed.length) return undefined
-    filtered = inflated.buffer
+    return buffer.length === filteredBytes && engine.bytesWritten === compressed.length ? buffer : undefined
   } catch {
     return undefined
   }
-  return unfilter(filtered, rowBytes(shape), shape.height, bytesPerPixel(shape))
 }
 
 /** What `info: true` returns, which the types of Node do not know. */

@@ -6,13 +6,8 @@ export function frameEffort(level: number): FrameEffort {
   return level <= 3 ? 'quick' : level <= 12 ? 'normal' : 'thorough'
 }
 
-/**
- * `encodeFrame`, with the proof that its code gives the same picture; undefined without. Asynchronous for those who may do
- * this work elsewhere: it takes up to a microsecond of CPU a pixel.
- */
-export async function provenFrame(
-  current: IndexedPicture, references: readonly IndexedPicture[], effort: FrameEffort,
-): Promise<EncodedFrame | undefined> {
+/** `encodeFrame`, with the proof that its code gives the same picture; undefined without. It takes up to a microsecond of CPU a pixel. */
+export function provenFrame(current: IndexedPicture, references: readonly IndexedPicture[], effort: FrameEffort): EncodedFrame | undefined {
   try {
     const code = encodeFrame(current, references, effort)
     return isCodeOf(current.picture, code.bytes, code.used.map((index) => references[index]!.picture)) ? code : undefined

@@ -22,6 +22,7 @@ export interface CopiedSource {
 export function walk(coder: BitCoder, { pixels, columns, height }: Picture, kinds: Uint8Array, spanCoder: SpanCoder, sources?: readonly CopiedSource[]): void {
   const perRow = unitsPerRow({ columns })
   const kindModel = new KindModel(coder, perRow)
+  const copier = sources && new Copier(pixels, columns, sources)
   for (let row = 0; row < height; row++) {
     const firstUnit = row * perRow
     kindModel.codeRow(kinds, firstUnit)
@@ -30,24 +31,57 @@ export function walk(coder: BitCoder, { pixels, columns, height }: Picture, kind
       for (next = index + 1; next < perRow && kinds[firstUnit + next] === kind;) next++
       const from = row * columns + index * unitColumns
       const to = row * columns + Math.min(next * unitColumns, columns)
-      if (kind === units.coded) spanCoder.span(columns, from, to)
-      else if (sources) copy(pixels, kind, sources, columns, from, to)
+      if (kind !== units.coded) copier?.copy(kind, from, to)
+      else {
+        copier?.flush()
+        spanCoder.span(columns, from, to)
+      }
     }
   }
+  copier?.flush()
 }
 
-/** Throws `codec-failed` when what is to be copied is not there. */
-function copy(pixels: Uint32Array, kind: number, sources: readonly CopiedSource[], columns: number, from: number, to: number): void {
-  if (kind === units.above) {
-    if (from < columns) throw frameFailed('the first row has none above')
-    pixels.copyWithin(from, from - columns, to - columns)
-    return
+/** Copies what is not coded; what follows in the same source in one go, as most of a picture does. */
+class Copier {
+  readonly #pixels: Uint32Array
+  readonly #columns: number
+  readonly #sources: readonly CopiedSource[]
+  #source: CopiedSource | undefined
+  #from = 0
+  #to = 0
+
+  constructor(pixels: Uint32Array, columns: number, sources: readonly CopiedSource[]) {
+    this.#pixels = pixels
+    this.#columns = columns
+    this.#sources = sources
   }
-  const source = sources[kind - units.firstSource]
-  if (!source) throw frameFailed(`there is no source ${kind - units.firstSource}`)
-  const start = from + source.rows * columns
-  if (start < 0 || start >= source.pixels.length) throw frameFailed('a unit is copied from outside its source')
-  pixels.set(source.pixels.subarray(start, start + to - from), from)
+
+  /** Numbers `from` to `to` of one row; some of it is there only after `flush`. Throws `codec-failed` when it is not to be had. */
+  copy(kind: number, from: number, to: number): void {
+    if (kind === units.above) {
+      this.flush()
+      if (from < this.#columns) throw frameFailed('the first row has none above')
+      this.#pixels.copyWithin(from, from - this.#columns, to - this.#columns)
+      return
+    }
+    const source = this.#sources[kind - units.firstSource]
+    if (!source) throw frameFailed(`there is no source ${kind - units.firstSource}`)
+    const start = from + source.rows * this.#columns
+    if (start < 0 || start >= source.pixels.length) throw frameFailed('a unit is copied from outside its source')
+    if (source !== this.#source || from !== this.#to) {
+      this.flush()
+      this.#source = source
+      this.#from = from
+    }
+    this.#to = to
+  }
+
+  flush(): void {
+    if (!this.#source) return
+    const shift = this.#source.rows * this.#columns
+    this.#pixels.set(this.#source.pixels.subarray(this.#from + shift, this.#to + shift), this.#from)
+    this.#source = undefined
+  }
 }
 
 /** Kinds lie in patches: whole rows are like the one above, and most others those of the unit above or to the left. */

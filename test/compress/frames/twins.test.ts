@@ -5,12 +5,16 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { compiled, kernels } from '../../../kernels/build.ts'
 import { leastMemoryBits } from '../../../src/compress/frames/code-head.ts'
-import { unfilter } from '../../../src/compress/frames/png-filter.ts'
+import { bytesPerPixel, rowBytes } from '../../../src/compress/frames/frame.ts'
+import { pictureOf } from '../../../src/compress/frames/picture.ts'
 import { PixelCoder } from '../../../src/compress/frames/pixel-kernel.ts'
+import { readRows } from '../../../src/compress/frames/png-rows.ts'
+import { fingerprint } from '../../../src/compress/frames/search.ts'
 import { Random } from '../../pack/mutate.ts'
+import { forms } from './make-png.ts'
 import { BitDecoder, BitEncoder } from './twin/bit-coder.ts'
 import { PixelModel } from './twin/pixel-model.ts'
-import { unfilter as plainUnfilter } from './twin/png-filter.ts'
+import { unfilter } from './twin/png-filter.ts'
 
 describe('what is compiled', () => {
   test.each(kernels)('$target is what $source compiles to', (kernel) => {
@@ -125,14 +129,22 @@ describe('the model of pixels', () => {
   })
 })
 
-test('filters of PNG are undone as by their twin', () => {
-  fc.assert(fc.property(fc.nat(2 ** 31), fc.constantFrom(1, 2, 3, 4, 6, 8), fc.integer({ min: 1, max: 70 }), fc.integer({ min: 1, max: 12 }), (seed, distance, width, height) => {
+test('rows of a PNG lose their filters and become pixels and hashes as by their twins', () => {
+  const sides = { width: fc.integer({ min: 1, max: 700 }), height: fc.integer({ min: 1, max: 12 }) }
+  fc.assert(fc.property(fc.nat(2 ** 31), fc.constantFrom(...forms), fc.record(sides), (seed, form, size) => {
     const random = new Random(seed)
-    const rowBytes = distance * width
-    const filtered = random.bytes((rowBytes + 1) * height)
-    for (let row = 0; row < height; row++) filtered[row * (rowBytes + 1)] = random.below(40) === 0 ? 5 + random.below(251) : random.below(5)
-    const [found, expected] = [unfilter(filtered, rowBytes, height, distance), plainUnfilter(filtered, rowBytes, height, distance)]
+    const shape = { ...form, ...size }
+    const length = rowBytes(shape)
+    const filtered = random.bytes((length + 1) * shape.height)
+    for (let row = 0; row < shape.height; row++) filtered[row * (length + 1)] = random.below(40) === 0 ? 5 + random.below(251) : random.below(5)
+    const expected = unfilter(filtered, length, shape.height, bytesPerPixel(shape))
+    const found = readRows(filtered, shape, true)
     expect(found === undefined).toBe(expected === undefined)
-    if (found && expected) expect(Buffer.compare(found, expected)).toBe(0)
+    if (!found || !expected) return
+    expect(Buffer.compare(found.bytes, expected)).toBe(0)
+    const picture = pictureOf({ ...shape, pixels: expected, head: new Uint8Array(), tail: new Uint8Array() })
+    expect(found.pixels).toEqual(picture.pixels)
+    expect(found.hashes).toEqual(fingerprint(picture))
+    expect(readRows(filtered, shape, false)).toEqual({ bytes: expected, pixels: new Uint32Array(), hashes: new Uint32Array() })
   }), { numRuns: 500 })
 })
